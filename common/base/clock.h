@@ -1,0 +1,39 @@
+// Instants and local dates. An instant is microseconds since 1970-01-01 UTC: what PostgreSQL's timestamptz can hold.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef int64_t instant;
+
+#define INSTANT_NONE INT64_MIN // absent (SQL NULL)
+#define INSTANT_MS 1000LL
+#define INSTANT_SECOND 1000000LL
+#define INSTANT_MINUTE (60 * INSTANT_SECOND)
+#define INSTANT_HOUR (60 * INSTANT_MINUTE)
+#define INSTANT_DAY (24 * INSTANT_HOUR)
+
+// The wall clock and the monotonic one, behind a struct so that the simulator can supply its own. Decide functions
+// read neither: their now is the batch's.
+struct clock_port {
+    void *self;
+    instant (*now)(void *self);
+    int64_t (*monotonic_us)(void *self);
+};
+const struct clock_port *clock_system(void);
+
+#define INSTANT_TEXT_SIZE 28
+void instant_format(instant at, char text[static INSTANT_TEXT_SIZE]); // 2026-11-23T08:15:30.123456Z (RFC 3339)
+bool instant_parse(const char *text, instant *ret_at);                // RFC 3339 with zone
+
+// A local calendar date: days since 1970-01-01, proleptic Gregorian.
+typedef int32_t local_date;
+#define DATE_TEXT_SIZE 11
+bool date_parse(const char *text, local_date *ret_date); // YYYY-MM-DD, real days only
+void date_format(local_date date, char text[static DATE_TEXT_SIZE]);
+int date_weekday(local_date date); // 1 = Monday … 7 = Sunday
+
+// The local date and minute of the day of an instant in an IANA zone (from the system's zone files). False: unknown zone.
+// Thread-safe.
+bool zone_local(const char *zone, instant at, local_date *ret_date, int *ret_minute_of_day);
+bool zone_exists(const char *zone);

@@ -1,0 +1,75 @@
+// Ways in: stores raw submissions, their idempotency keys and the outbox records made from them, many in one commit, and
+// publishes the records. An endpoint answers 2xx only after the commit.
+//
+// Each instance owns at least one ingress slot (epoch, batch_no, published_no), held by a session advisory lock; any live
+// instance takes over free slots each second and publishes what was left. One writer thread with its own PostgreSQL
+// connection and producer. Keys are sorted within a commit, so that two instances can't deadlock.
+#pragma once
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "lane/topic.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ingress;
+
+struct ingress_settings {
+    const char *service; // schema and `source`
+    const char *pg;      // DSN
+    const char *kafka;
+    const char *topic_prefix;
+    int32_t slots;           // ingress slots in all (rows are made)
+    int32_t commit_max;      // submissions per commit
+    int32_t unpublished_max; // batches …
+    int64_t unpublished_age_us; // … and age from which ingress_accepts says no
+};
+
+struct ingress_record {
+    enum topic topic;
+    struct bytes key;
+    const ProtobufCMessage *message; // common fields empty; packed at submit. VERSIONED topics: ingress gives the version
+};
+
+struct ingress_item {
+    // Who the submission is known by. scope: who may use the key ("orders:<client>"); key: the client's. A unique index holds
+    // both. A second one with the same fingerprint gets the first one's answer; another fingerprint: conflict.
+    struct bytes scope;
+    struct bytes key;
+    uint8_t fingerprint[32];
+    struct bytes kind;         // "order", "request", "reply", "callback", "reference", "stock"
+    struct bytes content_type;
+    struct bytes raw;          // as received
+    struct uuid subject;       // order id or nil; what a repeat is answered with
+    struct bytes customer_key; // for suspecting look-alikes: who …
+    uint8_t content_hash[32];  // … asked for what; all zero: don't look
+    const struct ingress_record *records;
+    size_t record_count;
+};
+
+enum ingress_status {
+    INGRESS_STORED,
+    INGRESS_REPEATED,  // same scope, key and fingerprint: `subject` is the first one's
+    INGRESS_CONFLICT,  // same scope and key, another fingerprint
+    INGRESS_FAILED,    // not stored, and known not to be: answer 503
+    INGRESS_UNKNOWN,   // the commit's outcome is unknown: answer 503; the client asks again with its key
+};
+struct ingress_answer {
+    enum ingress_status status;
+    struct uuid submission;
+    struct uuid subject;
+    const char *text;
+};
+
+struct err ingress_open(const struct ingress_settings *settings, struct ingress **ret_ingress) ERR_MUST_CHECK;
+// Copies what it needs. done is called once, from ingress's thread, after the commit or its failure.
+void ingress_submit(struct ingress *ingress, const struct ingress_item *item,
+                    void (*done)(void *self, const struct ingress_answer *answer), void *self);
+// False: too much is unpublished, or the database is away: answer 503 with this Retry-After. Any thread.
+bool ingress_accepts(struct ingress *ingress, int *ret_retry_after_s);
+void ingress_close(struct ingress *ingress); // commits what is queued, publishes (bounded), frees the slots
