@@ -11,9 +11,9 @@
 struct arena;
 
 struct arena *arena_new(size_t first_block_bytes);
-void arena_free(struct arena *arena); // NULL is fine
+void arena_free(struct arena *arena);  // NULL is fine
 void arena_reset(struct arena *arena); // keeps its largest block for the next use
-size_t arena_used(const struct arena *arena);
+size_t arena_used(const struct arena *arena); // bytes since the last reset, with padding
 
 void *arena_alloc(struct arena *arena, size_t size); // zeroed, aligned for any type; size 0 gives a valid pointer
 void *arena_copy(struct arena *arena, const void *data, size_t size);

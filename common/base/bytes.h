@@ -24,3 +24,5 @@ static inline bool bytes_is(struct bytes a, const char *text) { return bytes_equ
 
 // True for well-formed UTF-8 without NUL (RFC 3629).
 bool bytes_is_utf8(struct bytes text);
+// The size in bytes (1 to 4) of the well-formed UTF-8 character that text starts with; 0: none. NUL counts as a character.
+size_t bytes_utf8_length(const uint8_t *text, size_t size);

@@ -38,7 +38,7 @@ static inline bool err_is(const struct err *e) { return e->class != ERR_NONE; }
 
 struct err err_make(enum err_class class, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Puts "context: " in front of e's text, keeping its class.
+// Puts "context: " in front of e's text, keeping its class. No error stays no error.
 struct err err_within(struct err e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *err_class_name(enum err_class class);
