@@ -1,5 +1,5 @@
-// Arenas: a list of malloc'd blocks, filled in order. Each new block is twice the one before, so that a batch needs few of
-// them and reset, which keeps the largest, soon leaves a single block that fits every batch.
+// Arenas: a list of malloc'd blocks, filled in order. Each new block is twice the one before, so that a batch
+// needs few of them and reset, which keeps the largest, soon leaves a single block that fits every batch.
 #include "base/arena.h"
 
 #include <assert.h>
@@ -13,14 +13,14 @@
 #include <sanitizer/asan_interface.h>
 #define GAP_BYTES 16 // poisoned, between two allocations
 #else
-#define ASAN_POISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
+#define ASAN_POISON_MEMORY_REGION(start, size)   ((void)(start), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
-#define GAP_BYTES 0
+#define GAP_BYTES                                0
 #endif
 
-#define ALIGNMENT alignof(max_align_t)
+#define ALIGNMENT       alignof(max_align_t)
 #define BLOCK_BYTES_MIN ((size_t)1024)
-#define ALLOCATION_MAX (SIZE_MAX / 4) // far above any real size: the sums below can't overflow
+#define ALLOCATION_MAX  (SIZE_MAX / 4) // far above any real size: the sums below can't overflow
 
 struct block {
     struct block *older;

@@ -11,18 +11,20 @@
 struct arena;
 
 struct arena *arena_new(size_t first_block_bytes);
-void arena_free(struct arena *arena);  // NULL is fine
-void arena_reset(struct arena *arena); // keeps its largest block for the next use
+void arena_free(struct arena *arena);         // NULL is fine
+void arena_reset(struct arena *arena);        // keeps its largest block for the next use
 size_t arena_used(const struct arena *arena); // bytes since the last reset, with padding
 
-void *arena_alloc(struct arena *arena, size_t size); // zeroed, aligned for any type; size 0 gives a valid pointer
+// Zeroed, aligned for any type; size 0 gives a valid pointer.
+void *arena_alloc(struct arena *arena, size_t size);
 void *arena_copy(struct arena *arena, const void *data, size_t size);
 struct bytes arena_bytes(struct arena *arena, struct bytes source); // absent stays absent
 char *arena_str(struct arena *arena, struct bytes source);          // with a terminating zero
 char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *arena_vprintf(struct arena *arena, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+char *arena_vprintf(struct arena *arena, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
-#define arena_new_object(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
+#define arena_new_object(arena, type)       ((type *)arena_alloc((arena), sizeof(type)))
 #define arena_new_array(arena, type, count) ((type *)arena_alloc_array((arena), (count), sizeof(type)))
 void *arena_alloc_array(struct arena *arena, size_t count, size_t item_size); // overflow-checked
 

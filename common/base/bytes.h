@@ -11,18 +11,28 @@ struct bytes {
     size_t size;
 };
 
-static inline struct bytes bytes_of(const void *data, size_t size) { return (struct bytes){.data = data, .size = size}; }
+static inline struct bytes bytes_of(const void *data, size_t size)
+{
+    return (struct bytes){.data = data, .size = size};
+}
 // text must not be NULL
-static inline struct bytes bytes_str(const char *text) { return (struct bytes){.data = text, .size = strlen(text)}; }
+static inline struct bytes bytes_str(const char *text)
+{
+    return (struct bytes){.data = text, .size = strlen(text)};
+}
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 // Order as memcmp, shorter first: PostgreSQL's collation "C" and bytea order.
 int bytes_compare(struct bytes a, struct bytes b);
-static inline bool bytes_is(struct bytes a, const char *text) { return bytes_equal(a, bytes_str(text)); }
+static inline bool bytes_is(struct bytes a, const char *text)
+{
+    return bytes_equal(a, bytes_str(text));
+}
 
 // True for well-formed UTF-8 without NUL (RFC 3629).
 bool bytes_is_utf8(struct bytes text);
-// The size in bytes (1 to 4) of the well-formed UTF-8 character that text starts with; 0: none. NUL counts as a character.
+// The size in bytes (1 to 4) of the well-formed UTF-8 character that text starts with; 0: none. NUL counts as
+// a character.
 size_t bytes_utf8_length(const uint8_t *text, size_t size);

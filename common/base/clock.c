@@ -50,8 +50,9 @@ static int days_in_month(int year, int month)
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
-// Both ways: Howard Hinnant, "chrono-compatible low-level date algorithms". Years start in March, so that the leap day is
-// the last one; 719468 days lie between 0000-03-01 and 1970-01-01, 146097 in each era of 400 years.
+// Both ways: Howard Hinnant, "chrono-compatible low-level date algorithms". Years start in March, so that the
+// leap day is the last one; 719468 days lie between 0000-03-01 and 1970-01-01, 146097 in each era of 400
+// years.
 local_date date_of_civil(int year, int month, int day)
 {
     const int64_t shifted = (int64_t)year - (month <= 2);
@@ -67,7 +68,8 @@ void date_civil(local_date date, int *ret_year, int *ret_month, int *ret_day)
     const int64_t shifted = (int64_t)date + 719468;
     const int64_t era = floor_divide(shifted, 146097);
     const int64_t day_of_era = shifted - era * 146097;
-    const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t month_from_march = (5 * day_of_year + 2) / 153;
     const int month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
@@ -162,8 +164,8 @@ static bool take_date(const char **at, local_date *ret_date)
     int year;
     int month;
     int day;
-    if (!take_digits(at, 4, YEAR_MAX, &year) || !take_char(at, '-') || !take_digits(at, 2, 12, &month) || !take_char(at, '-') ||
-        !take_digits(at, 2, 31, &day))
+    if (!take_digits(at, 4, YEAR_MAX, &year) || !take_char(at, '-') || !take_digits(at, 2, 12, &month) ||
+        !take_char(at, '-') || !take_digits(at, 2, 31, &day))
         return false;
     if (year < YEAR_MIN || month < 1 || day < 1 || day > days_in_month(year, month))
         return false;
@@ -218,15 +220,17 @@ bool instant_parse(const char *text, instant *ret_at)
     int second;
     int64_t us;
     int offset;
-    if (!take_date(&text, &date) || (!take_char(&text, 'T') && !take_char(&text, 't')) || !take_digits(&text, 2, 23, &hour) ||
-        !take_char(&text, ':') || !take_digits(&text, 2, 59, &minute) || !take_char(&text, ':') ||
-        !take_digits(&text, 2, 60, &second) || !take_fraction(&text, &us) || !take_offset(&text, &offset) || *text != '\0')
+    if (!take_date(&text, &date) || (!take_char(&text, 'T') && !take_char(&text, 't')) ||
+        !take_digits(&text, 2, 23, &hour) || !take_char(&text, ':') || !take_digits(&text, 2, 59, &minute) ||
+        !take_char(&text, ':') || !take_digits(&text, 2, 60, &second) || !take_fraction(&text, &us) ||
+        !take_offset(&text, &offset) || *text != '\0')
         return false;
     const int64_t minutes = (int64_t)date * 1440 + hour * 60 + minute - offset;
     if (second == 60 && minutes - floor_divide(minutes, 1440) * 1440 != 1439) // leap seconds end a UTC day
         return false;
     const instant at = minutes * INSTANT_MINUTE + second * INSTANT_SECOND + us;
-    if (floor_divide(at, INSTANT_DAY) != clamp_date(floor_divide(at, INSTANT_DAY))) // the offset may leave the years
+    if (floor_divide(at, INSTANT_DAY) !=
+        clamp_date(floor_divide(at, INSTANT_DAY))) // the offset may leave the years
         return false;
     *ret_at = at;
     return true;

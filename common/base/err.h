@@ -1,7 +1,8 @@
 // Errors that say what to do next.
 //
-// A function that can fail returns a struct err; its text names the field or thing and what would be right. Making one
-// can't fail. Library code returns errors and never logs them; whoever decides what happens next logs, once.
+// A function that can fail returns a struct err; its text names the field or thing and what would be right.
+// Making one can't fail. Library code returns errors and never logs them; whoever decides what happens next
+// logs, once.
 #pragma once
 
 #include <stdarg.h>
@@ -34,7 +35,10 @@ static inline struct err err_ok(void)
     return e;
 }
 
-static inline bool err_is(const struct err *e) { return e->class != ERR_NONE; }
+static inline bool err_is(const struct err *e)
+{
+    return e->class != ERR_NONE;
+}
 
 struct err err_make(enum err_class class, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -32,7 +32,9 @@ static atomic_long hits_left;
 // A misspelt point would make a fault test pass without a fault, so it ends the process.
 static _Noreturn void refuse(const char *text)
 {
-    fprintf(stderr, "ORDERCLERK_FAULT=%s: must be <point>[:nth], with a point of base/fault.h and nth from 1\n", text);
+    fprintf(stderr,
+            "ORDERCLERK_FAULT=%s: must be <point>[:nth], with a point of base/fault.h and nth from 1\n",
+            text);
     exit(2);
 }
 

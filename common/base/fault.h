@@ -1,22 +1,23 @@
-// Named points at which a fault build crashes on request: ORDERCLERK_FAULT=<point>[:nth]. Nothing in other builds.
+// Named points at which a fault build crashes on request: ORDERCLERK_FAULT=<point>[:nth]. Nothing in other
+// builds.
 #pragma once
 
 // X(name): every point there is. The fault harness walks this list.
-#define FAULT_POINTS(X)                                                                                                \
-    X(lane_before_load)                                                                                                \
-    X(lane_after_load)                                                                                                 \
-    X(lane_after_decide)                                                                                               \
-    X(lane_after_save)                                                                                                 \
-    X(lane_after_commit)                                                                                               \
-    X(lane_after_produce)                                                                                              \
-    X(lane_after_report)                                                                                               \
-    X(claim_after_epoch)                                                                                               \
-    X(claim_after_publish)                                                                                             \
-    X(effect_before_call)                                                                                              \
-    X(effect_after_call)                                                                                               \
-    X(ingress_before_commit)                                                                                           \
-    X(ingress_after_commit)                                                                                            \
-    X(ingress_after_produce)                                                                                           \
+#define FAULT_POINTS(X)                                                                                      \
+    X(lane_before_load)                                                                                      \
+    X(lane_after_load)                                                                                       \
+    X(lane_after_decide)                                                                                     \
+    X(lane_after_save)                                                                                       \
+    X(lane_after_commit)                                                                                     \
+    X(lane_after_produce)                                                                                    \
+    X(lane_after_report)                                                                                     \
+    X(claim_after_epoch)                                                                                     \
+    X(claim_after_publish)                                                                                   \
+    X(effect_before_call)                                                                                    \
+    X(effect_after_call)                                                                                     \
+    X(ingress_before_commit)                                                                                 \
+    X(ingress_after_commit)                                                                                  \
+    X(ingress_after_produce)                                                                                 \
     X(ingress_after_takeover)
 
 enum fault_point {
@@ -27,7 +28,8 @@ enum fault_point {
 };
 
 #ifdef ORDERCLERK_FAULTS
-void fault_hit(enum fault_point point); // kills the process (SIGKILL to itself) when this point's turn has come
+// Kills the process (SIGKILL to itself) when this point's turn has come. Thread-safe.
+void fault_hit(enum fault_point point);
 #define FAULT_POINT(name) fault_hit(FAULT_##name)
 #else
 #define FAULT_POINT(name) ((void)0)

@@ -13,7 +13,8 @@ uint32_t hash_murmur2(struct bytes key)
 
     const size_t whole = key.size & ~(size_t)3;
     for (size_t i = 0; i < whole; i += 4) {
-        uint32_t word = (uint32_t)data[i] | (uint32_t)data[i + 1] << 8 | (uint32_t)data[i + 2] << 16 | (uint32_t)data[i + 3] << 24;
+        uint32_t word = (uint32_t)data[i] | (uint32_t)data[i + 1] << 8 | (uint32_t)data[i + 2] << 16 |
+                        (uint32_t)data[i + 3] << 24;
         word *= multiplier;
         word ^= word >> 24;
         word *= multiplier;

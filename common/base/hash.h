@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-// Kafka's default partitioner of Java clients: murmur2(key) without its sign bit, modulo the partitions (> 0).
+// Kafka's default partitioner of Java clients: murmur2(key) without its sign bit, modulo the number of
+// partitions, which is positive.
 uint32_t hash_murmur2(struct bytes key);
 int32_t hash_partition(struct bytes key, int32_t partitions);
 

@@ -1,4 +1,5 @@
-// Money: int64 minor units of an ISO 4217 currency. No floating point anywhere near it; every operation is checked.
+// Money: int64 minor units of an ISO 4217 currency. No floating point anywhere near it; every operation is
+// checked.
 #pragma once
 
 #include "base/bytes.h"
@@ -19,9 +20,9 @@ bool money_tax_of_net(int64_t net_minor, uint32_t rate_bp, int64_t *ret_tax);
 // the tax contained in a gross amount: gross - round-half-up(gross * 10000 / (10000 + rate_bp))
 bool money_tax_in_gross(int64_t gross_minor, uint32_t rate_bp, int64_t *ret_tax);
 
-// Splits total by weights so that the parts add up to total exactly (largest remainder, ties to the earlier part).
-// weights[i] >= 0, their sum > 0 and within int64; false otherwise. ret_parts isn't weights. A negative total gives the
-// negated parts.
+// Splits total by weights so that the parts add up to total exactly (largest remainder, ties to the earlier
+// part). weights[i] >= 0, their sum > 0 and within int64; false otherwise. ret_parts isn't weights. A
+// negative total gives the negated parts.
 bool money_split(int64_t total_minor, const int64_t *weights, int64_t *ret_parts, uint32_t count);
 
 // "12.50" in the currency's exponent -> 1250. False: not a number of at most that many places, or overflow.

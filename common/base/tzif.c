@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_SIZE 44
-#define TYPE_SIZE 6 // offset (4), is daylight saving (1), index of the name (1)
+#define HEADER_SIZE   44
+#define TYPE_SIZE     6 // offset (4), is daylight saving (1), index of the name (1)
 #define RULE_TEXT_MAX 127
-#define OFFSET_MIN (-89999) // RFC 9636, section 3.2: utoff
-#define OFFSET_MAX 93599
-#define DAY_SECONDS 86400
+#define OFFSET_MIN    (-89999) // RFC 9636, section 3.2: utoff
+#define OFFSET_MAX    93599
+#define DAY_SECONDS   86400
 
 // When a rule changes, in each year.
 struct rule_date {
@@ -104,8 +104,9 @@ static bool take_rule_date(const char **at, struct rule_date *ret_date)
     if (**at == 'M') {
         date.kind = RULE_MONTH_WEEKDAY;
         (*at)++;
-        if (!take_number(at, 12, &date.month) || date.month < 1 || *(*at)++ != '.' || !take_number(at, 5, &date.week) ||
-            date.week < 1 || *(*at)++ != '.' || !take_number(at, 6, &date.day))
+        if (!take_number(at, 12, &date.month) || date.month < 1 || *(*at)++ != '.' ||
+            !take_number(at, 5, &date.week) || date.week < 1 || *(*at)++ != '.' ||
+            !take_number(at, 6, &date.day))
             return false;
     } else if (**at == 'J') {
         date.kind = RULE_DAY_WITHOUT_LEAP;
@@ -154,7 +155,8 @@ static int64_t rule_date_in(const struct rule_date *when, int year)
     int64_t day;
     if (when->kind == RULE_MONTH_WEEKDAY) {
         const local_date first = date_of_civil(year, when->month, 1);
-        const local_date next = when->month == 12 ? date_of_civil(year + 1, 1, 1) : date_of_civil(year, when->month + 1, 1);
+        const local_date next =
+            when->month == 12 ? date_of_civil(year + 1, 1, 1) : date_of_civil(year, when->month + 1, 1);
         day = first + (when->day - date_weekday(first) % 7 + 7) % 7 + (when->week - 1) * 7;
         while (day >= next) // week 5: the last one
             day -= 7;
@@ -167,7 +169,8 @@ static int64_t rule_date_in(const struct rule_date *when, int year)
     return day * DAY_SECONDS + when->seconds;
 }
 
-// The latest change at or before an instant decides. A change's hour may lie in a neighbouring year, so three are looked at.
+// The latest change at or before an instant decides. A change's hour may lie in a neighbouring year, so three
+// are looked at.
 static int32_t rule_offset(const struct rule *rule, int64_t at)
 {
     if (!rule->has_daylight)
@@ -236,8 +239,9 @@ static bool read_block(const uint8_t *data, size_t size, size_t time_size, struc
         .type_count = read_u32(data + 36),
     };
     block.times = data + HEADER_SIZE;
-    block.size = HEADER_SIZE + block.change_count * (time_size + 1) + block.type_count * (size_t)TYPE_SIZE + name_size +
-                 block.leap_count * (time_size + 4) + standard_count + utc_count; // counts < 2^32: no overflow
+    block.size = HEADER_SIZE + block.change_count * (time_size + 1) + block.type_count * (size_t)TYPE_SIZE +
+                 name_size + block.leap_count * (time_size + 4) + standard_count +
+                 utc_count; // counts < 2^32: no overflow
     if (block.size > size)
         return false;
     block.indices = block.times + block.change_count * time_size;
@@ -259,7 +263,8 @@ static bool type_offset(const struct block *block, uint32_t type, int32_t *ret_o
 
 static bool read_changes(const struct block *block, struct tzif *zone)
 {
-    if (!type_offset(block, 0, &zone->first_offset)) // RFC 9636, section 3.2: type 0 holds before the first change
+    if (!type_offset(block, 0,
+                     &zone->first_offset)) // RFC 9636, section 3.2: type 0 holds before the first change
         return false;
     for (uint32_t i = 0; i < block->change_count; i++) {
         struct change *change = &zone->changes[i];

@@ -6,11 +6,12 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-// The counter: 26 bits below the version, seeded with 25 random ones, so that at least 2^25 ids of a millisecond rise.
-#define COUNTER_BITS 26
+// The counter: 26 bits below the version, seeded with 25 random ones, so that at least 2^25 ids of a
+// millisecond rise.
+#define COUNTER_BITS      26
 #define COUNTER_SEED_MASK ((UINT32_C(1) << (COUNTER_BITS - 1)) - 1)
-#define COUNTER_MAX ((UINT32_C(1) << COUNTER_BITS) - 1)
-#define MILLISECOND_MAX ((INT64_C(1) << 48) - 1)
+#define COUNTER_MAX       ((UINT32_C(1) << COUNTER_BITS) - 1)
+#define MILLISECOND_MAX   ((INT64_C(1) << 48) - 1)
 // A clock set back by less than this doesn't make ids fall; one set back by more is believed.
 #define STEP_BACK_MAX_MS 10000
 
@@ -84,10 +85,10 @@ struct uuid uuid_v7(instant now)
 
     for (int i = 0; i < 6; i++)
         id.b[i] = (uint8_t)(millisecond >> (40 - 8 * i));
-    id.b[6] = (uint8_t)(counter >> 22);        // 4 bits beside the version
-    id.b[7] = (uint8_t)(counter >> 14);        // 8 bits
+    id.b[6] = (uint8_t)(counter >> 22);         // 4 bits beside the version
+    id.b[7] = (uint8_t)(counter >> 14);         // 8 bits
     id.b[8] = (uint8_t)((counter >> 8) & 0x3F); // 6 bits beside the variant
-    id.b[9] = (uint8_t)counter;                // 8 bits
+    id.b[9] = (uint8_t)counter;                 // 8 bits
     memcpy(id.b + 10, random + sizeof seed, 6);
     set_version(&id, 7);
     return id;

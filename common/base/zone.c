@@ -1,4 +1,5 @@
-// The system's time zones, each read from its file once. No setenv("TZ") and localtime_r: that isn't thread-safe.
+// The system's time zones, each read from its file once. No setenv("TZ") and localtime_r: that isn't
+// thread-safe.
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -12,10 +13,10 @@
 #include <unistd.h>
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo/"
-#define ZONE_NAME_MAX 63         // the longest today has 32 characters
-#define ZONE_FILE_MAX 65536      // the largest today has 4 kB
-#define ZONE_SLOTS 2048          // a power of two, above twice the about 600 names there are
-#define ZONES_MAX (ZONE_SLOTS / 2)
+#define ZONE_NAME_MAX  63    // the longest today has 32 characters
+#define ZONE_FILE_MAX  65536 // the largest today has 4 kB
+#define ZONE_SLOTS     2048  // a power of two, above twice the about 600 names there are
+#define ZONES_MAX      (ZONE_SLOTS / 2)
 
 struct zone {
     char name[ZONE_NAME_MAX + 1];
@@ -26,8 +27,8 @@ static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct zone *zones[ZONE_SLOTS]; // a hash table, never shrinking; guarded by zone_lock
 static size_t zone_count;
 
-// IANA names start with a capital; this also keeps out "posix/…", "right/…" (with leap seconds), "localtime" and files that
-// aren't zones. No component starts with a dot.
+// IANA names start with a capital; this also keeps out "posix/…", "right/…" (with leap seconds), "localtime"
+// and files that aren't zones. No component starts with a dot.
 static bool is_zone_name(const char *name)
 {
     if (name[0] < 'A' || name[0] > 'Z')
@@ -64,7 +65,8 @@ static struct tzif *read_zone(const char *name)
         return NULL;
     struct tzif *tzif = NULL;
     struct stat status;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 && status.st_size <= ZONE_FILE_MAX) {
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
+        status.st_size <= ZONE_FILE_MAX) {
         uint8_t *data = malloc((size_t)status.st_size);
         if (data != NULL && read_all(fd, data, (size_t)status.st_size))
             tzif_parse(data, (size_t)status.st_size, &tzif); // NULL when it fails

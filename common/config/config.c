@@ -1,5 +1,5 @@
-// Loading settings: the file and the environment are read and checked for unknown keys first, then each setting takes its
-// value from the environment, the file or its default, in this order.
+// Loading settings: the file and the environment are read and checked for unknown keys first, then each
+// setting takes its value from the environment, the file or its default, in this order.
 #include "config/config.h"
 
 #include "base/arena.h"
@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PREFIX "ORDERCLERK_"
-#define PREFIX_SIZE (sizeof PREFIX - 1)
-#define KEY_MAX 63           // longer keys aren't known ones
-#define FILE_MAX 1048576     // a settings file or a secret of more isn't meant
-#define VALUE_SHOWN_MAX 60   // of a bad value in an error
+#define PREFIX          "ORDERCLERK_"
+#define PREFIX_SIZE     (sizeof PREFIX - 1)
+#define KEY_MAX         63      // longer keys aren't known ones
+#define FILE_MAX        1048576 // a settings file or a secret of more isn't meant
+#define VALUE_SHOWN_MAX 60      // of a bad value in an error
 
-// Variables that other parts read; they aren't settings. The last also stands for every name that it begins.
+// Variables that other parts read aren't settings: these names and all that begin with TEST_PREFIX.
 static const char *const other_variables[] = {"HOME", "FAULT", "PARTITIONS"};
 #define TEST_PREFIX "TEST_"
 
@@ -134,12 +134,14 @@ static struct err check_environment(const struct setting_table *tables, size_t t
         if (is_known_variable(tables, table_count, name) || is_other_variable(name))
             continue;
         char rest[KEY_MAX + 1];
-        snprintf(rest, sizeof rest, "%.*s", (int)min_size(name.size - PREFIX_SIZE, KEY_MAX), *variable + PREFIX_SIZE);
+        snprintf(rest, sizeof rest, "%.*s", (int)min_size(name.size - PREFIX_SIZE, KEY_MAX),
+                 *variable + PREFIX_SIZE);
         const char *nearest = nearest_key(tables, table_count, rest);
         char meant[PREFIX_SIZE + KEY_MAX + 1];
         variable_name(nearest == NULL ? "" : nearest, meant);
-        return err_make(ERR_CONFIG, PREFIX "%s in the environment is not a setting of this process; the nearest is %s", rest,
-                        nearest == NULL ? "none: it has no settings" : meant);
+        return err_make(ERR_CONFIG,
+                        PREFIX "%s in the environment is not a setting of this process; the nearest is %s",
+                        rest, nearest == NULL ? "none: it has no settings" : meant);
     }
     return err_ok();
 }
@@ -193,9 +195,10 @@ static const struct entry *find_entry(const struct source *source, const char *k
     return NULL;
 }
 
-// One line, `key = value`; the value may hold anything, # included. Lines aren't repeated in errors: they may be secrets.
-static struct err add_line(const struct setting_table *tables, size_t table_count, char *line, unsigned number,
-                           struct source *source)
+// One line, `key = value`; the value may hold anything, # included. Lines aren't repeated in errors: they may
+// be secrets.
+static struct err add_line(const struct setting_table *tables, size_t table_count, char *line,
+                           unsigned number, struct source *source)
 {
     line = trim(line);
     if (*line == '\0' || *line == '#')
@@ -207,18 +210,20 @@ static struct err add_line(const struct setting_table *tables, size_t table_coun
     struct entry entry = {.key = trim(line), .value = trim(equals + 1), .line = number};
     if (!is_known_key(tables, table_count, entry.key)) {
         const char *nearest = nearest_key(tables, table_count, entry.key);
-        return err_make(ERR_CONFIG, "%s:%u: %.*s is not a setting of this process; the nearest is %s", source->path, number,
-                        KEY_MAX, entry.key, nearest == NULL ? "none: it has no settings" : nearest);
+        return err_make(ERR_CONFIG, "%s:%u: %.*s is not a setting of this process; the nearest is %s",
+                        source->path, number, KEY_MAX, entry.key,
+                        nearest == NULL ? "none: it has no settings" : nearest);
     }
     const struct entry *earlier = find_entry(source, entry.key);
     if (earlier != NULL)
-        return err_make(ERR_CONFIG, "%s:%u: %s is given twice, first in line %u", source->path, number, entry.key, earlier->line);
+        return err_make(ERR_CONFIG, "%s:%u: %s is given twice, first in line %u", source->path, number,
+                        entry.key, earlier->line);
     source->entries[source->count++] = entry;
     return err_ok();
 }
 
-static struct err read_file(const struct setting_table *tables, size_t table_count, const char *path, struct arena *arena,
-                            struct source *ret_source)
+static struct err read_file(const struct setting_table *tables, size_t table_count, const char *path,
+                            struct arena *arena, struct source *ret_source)
 {
     struct source source = {.path = path};
     if (path != NULL) {
@@ -247,20 +252,23 @@ static struct err read_file(const struct setting_table *tables, size_t table_cou
 
 // --- Values. origin names the place that a value comes from, for errors.
 
-static struct err take_int(const struct setting *setting, const char *origin, const char *text, int64_t *ret_value)
+static struct err take_int(const struct setting *setting, const char *origin, const char *text,
+                           int64_t *ret_value)
 {
     char *end = NULL;
     errno = 0;
     const long long value = strtoll(text, &end, 10);
     const char *digits = *text == '-' ? text + 1 : text;
-    if (*digits < '0' || *digits > '9' || *end != '\0' || errno != 0 || value < setting->min || value > setting->max)
-        return err_make(ERR_CONFIG, "%s: \"%.*s\" must be a whole number from %" PRId64 " to %" PRId64, origin,
-                        VALUE_SHOWN_MAX, text, setting->min, setting->max);
+    if (*digits < '0' || *digits > '9' || *end != '\0' || errno != 0 || value < setting->min ||
+        value > setting->max)
+        return err_make(ERR_CONFIG, "%s: \"%.*s\" must be a whole number from %" PRId64 " to %" PRId64,
+                        origin, VALUE_SHOWN_MAX, text, setting->min, setting->max);
     *ret_value = value;
     return err_ok();
 }
 
-static struct err take_duration(const struct setting *setting, const char *origin, const char *text, int64_t *ret_value)
+static struct err take_duration(const struct setting *setting, const char *origin, const char *text,
+                                int64_t *ret_value)
 {
     int64_t value;
     if (!setting_parse_duration(text, &value) || value < setting->min || value > setting->max) {
@@ -268,8 +276,9 @@ static struct err take_duration(const struct setting *setting, const char *origi
         char max[SETTING_TEXT_SIZE];
         setting_format_duration(setting->min, min);
         setting_format_duration(setting->max, max);
-        return err_make(ERR_CONFIG, "%s: \"%.*s\" must be a duration from %s to %s, as 500us, 20ms, 3s, 10m, 48h or 7d", origin,
-                        VALUE_SHOWN_MAX, text, min, max);
+        return err_make(ERR_CONFIG,
+                        "%s: \"%.*s\" must be a duration from %s to %s, as 500us, 20ms, 3s, 10m, 48h or 7d",
+                        origin, VALUE_SHOWN_MAX, text, min, max);
     }
     *ret_value = value;
     return err_ok();
@@ -284,7 +293,8 @@ static struct err take_bool(const char *origin, const char *text, bool *ret_valu
     return err_ok();
 }
 
-static struct err take_choice(const struct setting *setting, const char *origin, const char *text, const char **ret_value)
+static struct err take_choice(const struct setting *setting, const char *origin, const char *text,
+                              const char **ret_value)
 {
     const char *at = setting->choices;
     for (struct bytes choice; setting_next_choice(&at, &choice);) {
@@ -293,7 +303,8 @@ static struct err take_choice(const struct setting *setting, const char *origin,
             return err_ok();
         }
     }
-    return err_make(ERR_CONFIG, "%s: \"%.*s\" must be one of %s", origin, VALUE_SHOWN_MAX, text, setting->choices);
+    return err_make(ERR_CONFIG, "%s: \"%.*s\" must be one of %s", origin, VALUE_SHOWN_MAX, text,
+                    setting->choices);
 }
 
 // "@path" stands for that file's text without the line ends behind it.
@@ -315,7 +326,8 @@ static struct err take_secret(const char *origin, const char *text, const char *
     return err_ok();
 }
 
-static struct err take_value(const struct setting *setting, const char *origin, const char *text, void *target)
+static struct err take_value(const struct setting *setting, const char *origin, const char *text,
+                             void *target)
 {
     if (!bytes_is_utf8(bytes_str(text)))
         return err_make(ERR_CONFIG, "%s: must be UTF-8 text", origin);
@@ -337,7 +349,8 @@ static struct err take_value(const struct setting *setting, const char *origin, 
     return err_make(ERR_CONFIG, "%s: unknown type of setting", origin);
 }
 
-static struct err load_setting(const struct setting *setting, const struct source *source, struct arena *arena, void *target)
+static struct err load_setting(const struct setting *setting, const struct source *source,
+                               struct arena *arena, void *target)
 {
     char variable[PREFIX_SIZE + KEY_MAX + 1];
     variable_name(setting->key, variable);
@@ -346,11 +359,11 @@ static struct err load_setting(const struct setting *setting, const struct sourc
         return take_value(setting, variable, text, target);
     const struct entry *entry = find_entry(source, setting->key);
     if (entry != NULL)
-        return take_value(setting, arena_printf(arena, "%s:%u: %s", source->path, entry->line, setting->key), entry->value,
-                          target);
+        return take_value(setting, arena_printf(arena, "%s:%u: %s", source->path, entry->line, setting->key),
+                          entry->value, target);
     if (setting->fallback == NULL)
-        return err_make(ERR_CONFIG, "%s must be given, in the environment or as %s in the settings file: %s", variable,
-                        setting->key, setting->help);
+        return err_make(ERR_CONFIG, "%s must be given, in the environment or as %s in the settings file: %s",
+                        variable, setting->key, setting->help);
     return take_value(setting, arena_printf(arena, "default of %s", setting->key), setting->fallback, target);
 }
 

@@ -5,18 +5,14 @@
 #include <string.h>
 
 const struct setting_duration_unit setting_duration_units[] = {
-    {"us", 1},
-    {"ms", INSTANT_MS},
-    {"s", INSTANT_SECOND},
-    {"m", INSTANT_MINUTE},
-    {"h", INSTANT_HOUR},
-    {"d", INSTANT_DAY},
-    {NULL, 0},
+    {"us", 1},          {"ms", INSTANT_MS}, {"s", INSTANT_SECOND}, {"m", INSTANT_MINUTE}, {"h", INSTANT_HOUR},
+    {"d", INSTANT_DAY}, {NULL, 0},
 };
 
 void setting_format_duration(int64_t us, char text[static SETTING_TEXT_SIZE])
 {
-    const struct setting_duration_unit *unit = us == 0 ? &setting_duration_units[2] : &setting_duration_units[0];
+    const struct setting_duration_unit *unit =
+        us == 0 ? &setting_duration_units[2] : &setting_duration_units[0];
     for (const struct setting_duration_unit *larger = unit + 1; us != 0 && larger->name != NULL; larger++)
         if (us % larger->us == 0)
             unit = larger;
@@ -29,7 +25,8 @@ bool setting_parse_duration(const char *text, int64_t *ret_us)
         return false;
     int64_t number = 0;
     for (; *text >= '0' && *text <= '9'; text++)
-        if (__builtin_mul_overflow(number, INT64_C(10), &number) || __builtin_add_overflow(number, *text - '0', &number))
+        if (__builtin_mul_overflow(number, INT64_C(10), &number) ||
+            __builtin_add_overflow(number, *text - '0', &number))
             return false;
     for (const struct setting_duration_unit *unit = setting_duration_units; unit->name != NULL; unit++) {
         if (strcmp(text, unit->name) == 0) {

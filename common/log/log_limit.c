@@ -14,7 +14,8 @@ static bool window_ended(const struct log_limit_slot *slot, int64_t now_us)
 }
 
 // The message's slot, or one that can be taken; NULL: all of them are in use.
-static struct log_limit_slot *find_slot(struct log_limit *limit, const char *address, uint64_t hash, int64_t now_us)
+static struct log_limit_slot *find_slot(struct log_limit *limit, const char *address, uint64_t hash,
+                                        int64_t now_us)
 {
     struct log_limit_slot *available = NULL;
     const uint64_t start = hash ^ (hash >> 32) ^ ((uint64_t)(uintptr_t)address >> 4);

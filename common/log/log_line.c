@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define END_ROOM (sizeof ",\"cut\":true}\n" - 1)
-#define LIMIT (LOG_LINE_MAX - END_ROOM)
-#define VALUE_MIN 24 // any int64 with its zero, or quotes and an ellipsis
-#define ESCAPED_MAX 6 // \u001f
-#define ELLIPSIS "\xE2\x80\xA6"
+#define END_ROOM    (sizeof ",\"cut\":true}\n" - 1)
+#define LIMIT       (LOG_LINE_MAX - END_ROOM)
+#define VALUE_MIN   24 // any int64 with its zero, or quotes and an ellipsis
+#define ESCAPED_MAX 6  // \u001f
+#define ELLIPSIS    "\xE2\x80\xA6"
 #define REPLACEMENT "\xEF\xBF\xBD" // U+FFFD, for a byte that isn't UTF-8
 
 // False: no room, nothing written.
@@ -21,7 +21,8 @@ static bool put(struct log_line *line, size_t limit, const char *text, size_t si
     return true;
 }
 
-// The next character of a value, escaped. Returns how many bytes of the value it stands for; ret_size: those in escaped.
+// The next character of a value, escaped. Returns how many bytes of the value it stands for; ret_size: those
+// in escaped.
 static size_t escape(const uint8_t *at, size_t left, char escaped[static ESCAPED_MAX + 1], size_t *ret_size)
 {
     const uint8_t c = *at;
@@ -55,7 +56,8 @@ static size_t escape(const uint8_t *at, size_t left, char escaped[static ESCAPED
 static void put_value(struct log_line *line, struct bytes value)
 {
     const size_t longest = line->size + LOG_VALUE_MAX;
-    const size_t end = (longest < LIMIT ? longest : LIMIT) - sizeof ELLIPSIS; // leaves room for it and the quote
+    const size_t end =
+        (longest < LIMIT ? longest : LIMIT) - sizeof ELLIPSIS; // leaves room for it and the quote
 
     put(line, LIMIT, "\"", 1);
     const uint8_t *at = value.data;
@@ -73,13 +75,14 @@ static void put_value(struct log_line *line, struct bytes value)
     put(line, LIMIT, "\"", 1);
 }
 
-// `,"name":`, leaving room for a short value. False: no room, the field is left out. Names are constants of ours.
+// `,"name":`, leaving room for a short value. False: no room, the field is left out. Names are constants of
+// ours.
 static bool put_name(struct log_line *line, const char *name)
 {
     const size_t start = line->size;
     const bool first = start == 1;
-    if (put(line, LIMIT - VALUE_MIN, first ? "\"" : ",\"", first ? 1 : 2) && put(line, LIMIT - VALUE_MIN, name, strlen(name)) &&
-        put(line, LIMIT - VALUE_MIN, "\":", 2))
+    if (put(line, LIMIT - VALUE_MIN, first ? "\"" : ",\"", first ? 1 : 2) &&
+        put(line, LIMIT - VALUE_MIN, name, strlen(name)) && put(line, LIMIT - VALUE_MIN, "\":", 2))
         return true;
     line->size = start;
     line->cut = true;

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct metric *registry; // guarded by registry_lock; metrics of one name lie side by side, as the format wants
+static struct metric
+    *registry; // guarded by registry_lock; metrics of one name lie side by side, as the format wants
 
 // [a-zA-Z_:][a-zA-Z0-9_:]*
 static bool is_metric_name(const char *name)
@@ -18,7 +19,8 @@ static bool is_metric_name(const char *name)
     if (*name >= '0' && *name <= '9')
         return false;
     const char *at = name;
-    while ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') || *at == '_' || *at == ':')
+    while ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') ||
+           *at == '_' || *at == ':')
         at++;
     return *at == '\0' && at > name;
 }
