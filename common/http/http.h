@@ -1,4 +1,4 @@
-// A small HTTP server: routes, bounded bodies, problem documents (RFC 9457). libmicrohttpd underneath; only http.c includes it.
+// A small HTTP server: routes, bounded bodies, problem documents (RFC 9457). libmicrohttpd underneath, known in this folder only.
 //
 // Handlers run on the server's threads (HTTP_THREADS of them, epoll); they must not block for long: what waits for a commit
 // is deferred and answered from another thread. Limits: header block 16 KiB, body per route, absolute deadlines for header
@@ -19,10 +19,12 @@ struct http_server;
 struct http_route {
     const char *method; // "GET", "POST" …
     const char *path;   // "/v1/orders/{id}/requests"; a segment in braces is a parameter
-    void (*handle)(void *context, struct http_exchange *x); // whole body read (or, with `chunk`, after the last chunk)
-    // Not NULL: the body is streamed: called for each piece; returning false stops reading (the handler has answered).
+    void (*handle)(void *context,
+                   struct http_exchange *x); // whole body read (or, with `chunk`, after the last chunk)
+    // Not NULL: the body is streamed: called for each piece; returning false stops reading (the handler has answered or
+    // deferred): `handle` isn't called then. `handle` isn't called either when the client goes away: free_user is.
     bool (*chunk)(void *context, struct http_exchange *x, struct bytes piece);
-    size_t body_max; // bytes; 0: no body allowed; larger: 413
+    size_t body_max;           // bytes; 0: no body allowed; larger: 413
     const char *content_types; // accepted, blank-separated ("application/json"); NULL: any; others: 415
 };
 
@@ -35,26 +37,32 @@ struct http_settings {
     int64_t body_deadline_us; // streamed bodies: of inactivity
 };
 
-struct err http_open(const struct http_settings *settings, const struct http_route *routes, size_t route_count,
-                     void *context, struct http_server **ret_server) ERR_MUST_CHECK;
+struct err http_open(const struct http_settings *settings, const struct http_route *routes,
+                     size_t route_count, void *context, struct http_server **ret_server) ERR_MUST_CHECK;
 int http_port(const struct http_server *server);
-void http_stop_accepting(struct http_server *server); // answers what is under way; new connections are refused
-void http_close(struct http_server *server);          // waits for handlers; unanswered exchanges get 503
+void http_stop_accepting(
+    struct http_server *server); // answers what is under way; new connections are refused
+// Waits for handlers (at most 5 s); deferred exchanges get 503: whoever would answer them must have ended before.
+void http_close(struct http_server *server);
 
 // ---- what a handler sees
 struct arena *http_arena(struct http_exchange *x); // lives as long as the exchange
 const char *http_method(const struct http_exchange *x);
 const char *http_path(const struct http_exchange *x);
-const char *http_param(const struct http_exchange *x, const char *name);  // path parameter, percent-decoded; NULL: none
-const char *http_query(const struct http_exchange *x, const char *name);  // query parameter, decoded; NULL: none
+const char *http_param(const struct http_exchange *x,
+                       const char *name); // path parameter, percent-decoded; NULL: none
+const char *http_query(const struct http_exchange *x,
+                       const char *name); // query parameter, decoded; NULL: none
 const char *http_header(const struct http_exchange *x, const char *name); // NULL: none
 struct bytes http_body(const struct http_exchange *x);
 void *http_user(const struct http_exchange *x); // the handler's own pointer …
-void http_set_user(struct http_exchange *x, void *user, void (*free_user)(void *user)); // … freed with the exchange
+void http_set_user(struct http_exchange *x, void *user,
+                   void (*free_user)(void *user)); // … freed with the exchange
 
 // ---- answering: exactly once
 void http_add_header(struct http_exchange *x, const char *name, const char *value); // before answering
-void http_reply(struct http_exchange *x, int status, const char *content_type, struct bytes body); // body is copied
+void http_reply(struct http_exchange *x, int status, const char *content_type,
+                struct bytes body); // body is copied
 void http_reply_json(struct http_exchange *x, int status, const char *json);
 
 // An error that names the field and what would be right. type: a short code (becomes "urn:orderclerk:problem:<type>");
@@ -74,3 +82,7 @@ void http_reply_problem(struct http_exchange *x, const struct http_problem *prob
 // The handler returns without an answer; any thread answers later with the functions above. No other thread may touch x
 // between answering and the end.
 void http_defer(struct http_exchange *x);
+
+// From `chunk`: no more pieces until http_resume (any thread; not after the exchange has gone: see free_user).
+void http_pause(struct http_exchange *x);
+void http_resume(struct http_exchange *x);
