@@ -39,6 +39,12 @@ static int64_t floor_divide(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+// From 0 to b - 1. b > 0.
+static int64_t floor_remainder(int64_t a, int64_t b)
+{
+    return a % b + (a % b < 0 ? b : 0);
+}
+
 static bool is_leap(int year)
 {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -57,7 +63,7 @@ local_date date_of_civil(int year, int month, int day)
 {
     const int64_t shifted = (int64_t)year - (month <= 2);
     const int64_t era = floor_divide(shifted, 400);
-    const int64_t year_of_era = shifted - era * 400;
+    const int64_t year_of_era = floor_remainder(shifted, 400);
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return (local_date)(era * 146097 + day_of_era - 719468);
@@ -67,7 +73,7 @@ void date_civil(local_date date, int *ret_year, int *ret_month, int *ret_day)
 {
     const int64_t shifted = (int64_t)date + 719468;
     const int64_t era = floor_divide(shifted, 146097);
-    const int64_t day_of_era = shifted - era * 146097;
+    const int64_t day_of_era = floor_remainder(shifted, 146097);
     const int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -81,7 +87,7 @@ void date_civil(local_date date, int *ret_year, int *ret_month, int *ret_day)
 int date_weekday(local_date date)
 {
     const int64_t from_monday = (int64_t)date + 3; // 1970-01-01 was a Thursday
-    return (int)(from_monday - floor_divide(from_monday, 7) * 7) + 1;
+    return (int)floor_remainder(from_monday, 7) + 1;
 }
 
 static void put_digits(char *text, int64_t value, int digits)
@@ -117,8 +123,8 @@ void instant_format(instant at, char text[static INSTANT_TEXT_SIZE])
         text[0] = '\0';
         return;
     }
-    int64_t date = floor_divide(at, INSTANT_DAY);
-    int64_t us = at - date * INSTANT_DAY;
+    const int64_t date = floor_divide(at, INSTANT_DAY);
+    int64_t us = floor_remainder(at, INSTANT_DAY);
     const int64_t clamped = clamp_date(date);
     if (clamped != date)
         us = clamped > date ? 0 : INSTANT_DAY - 1;
@@ -226,7 +232,7 @@ bool instant_parse(const char *text, instant *ret_at)
         !take_offset(&text, &offset) || *text != '\0')
         return false;
     const int64_t minutes = (int64_t)date * 1440 + hour * 60 + minute - offset;
-    if (second == 60 && minutes - floor_divide(minutes, 1440) * 1440 != 1439) // leap seconds end a UTC day
+    if (second == 60 && floor_remainder(minutes, 1440) != 1439) // leap seconds end a UTC day
         return false;
     const instant at = minutes * INSTANT_MINUTE + second * INSTANT_SECOND + us;
     if (floor_divide(at, INSTANT_DAY) !=
