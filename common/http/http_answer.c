@@ -1,6 +1,6 @@
 // What a handler sees of a request, and how it answers.
 #include "http/http_internal.h"
-#include "json/json_write.h"
+#include "json/jsonw.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -67,26 +67,26 @@ void http_reply_json(struct http_exchange *x, int status, const char *json)
 
 void http_reply_problem(struct http_exchange *x, const struct http_problem *problem)
 {
-    struct json_writer w;
-    json_open(&w, x->arena);
-    json_begin_object(&w, NULL);
-    json_printf(&w, "type", "urn:orderclerk:problem:%s", problem->type);
-    json_str(&w, "title", problem->title);
-    json_int(&w, "status", problem->status);
+    struct jsonw w;
+    jsonw_open(&w, x->arena);
+    jsonw_begin_object(&w, NULL);
+    jsonw_printf(&w, "type", "urn:orderclerk:problem:%s", problem->type);
+    jsonw_str(&w, "title", problem->title);
+    jsonw_int(&w, "status", problem->status);
     if (problem->detail != NULL)
-        json_str(&w, "detail", problem->detail);
+        jsonw_str(&w, "detail", problem->detail);
     if (problem->field != NULL)
-        json_str(&w, "field", problem->field);
+        jsonw_str(&w, "field", problem->field);
     if (problem->remedy != NULL)
-        json_str(&w, "remedy", problem->remedy);
-    json_raw_members(&w, problem->extra_json);
-    json_end_object(&w);
+        jsonw_str(&w, "remedy", problem->remedy);
+    jsonw_raw_members(&w, problem->extra_json);
+    jsonw_end_object(&w);
     if (problem->retry_after_s > 0 && (problem->status == 429 || problem->status == 503)) {
         char seconds[16];
         snprintf(seconds, sizeof seconds, "%d", problem->retry_after_s);
         http_add_header(x, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     }
-    http_reply(x, problem->status, "application/problem+json", json_done(&w));
+    http_reply(x, problem->status, "application/problem+json", jsonw_done(&w));
 }
 
 void http_defer(struct http_exchange *x)

@@ -1,5 +1,5 @@
 // The JSON writer: a growing text in an arena.
-#include "json/json_write.h"
+#include "json/jsonw.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #define FIRST_BYTES ((size_t)1024) // a usual answer
 
-static char *more(struct json_writer *w, size_t size)
+static char *more(struct jsonw *w, size_t size)
 {
     if (w->capacity - w->size < size + 1) {
         size_t capacity = w->capacity * 2;
@@ -24,7 +24,7 @@ static char *more(struct json_writer *w, size_t size)
     return at;
 }
 
-static void put(struct json_writer *w, const char *text, size_t size)
+static void put(struct jsonw *w, const char *text, size_t size)
 {
     memcpy(more(w, size), text, size);
 }
@@ -52,7 +52,7 @@ static char escape_of(uint8_t c)
     }
 }
 
-static void put_text(struct json_writer *w, struct bytes text)
+static void put_text(struct jsonw *w, struct bytes text)
 {
     const uint8_t *data = text.data;
     put(w, "\"", 1);
@@ -84,7 +84,7 @@ static void put_text(struct json_writer *w, struct bytes text)
     put(w, "\"", 1);
 }
 
-static void lead(struct json_writer *w, const char *name)
+static void lead(struct jsonw *w, const char *name)
 {
     if (w->follows)
         put(w, ",", 1);
@@ -95,75 +95,74 @@ static void lead(struct json_writer *w, const char *name)
     }
 }
 
-void json_open(struct json_writer *w, struct arena *arena)
+void jsonw_open(struct jsonw *w, struct arena *arena)
 {
-    *w = (struct json_writer){
-        .arena = arena, .text = arena_alloc(arena, FIRST_BYTES), .capacity = FIRST_BYTES};
+    *w = (struct jsonw){.arena = arena, .text = arena_alloc(arena, FIRST_BYTES), .capacity = FIRST_BYTES};
 }
 
-struct bytes json_done(struct json_writer *w)
+struct bytes jsonw_done(struct jsonw *w)
 {
     w->text[w->size] = '\0';
     return bytes_of(w->text, w->size);
 }
 
-void json_begin_object(struct json_writer *w, const char *name)
+void jsonw_begin_object(struct jsonw *w, const char *name)
 {
     lead(w, name);
     put(w, "{", 1);
     w->follows = false;
 }
 
-void json_end_object(struct json_writer *w)
+void jsonw_end_object(struct jsonw *w)
 {
     put(w, "}", 1);
     w->follows = true;
 }
 
-void json_begin_array(struct json_writer *w, const char *name)
+void jsonw_begin_array(struct jsonw *w, const char *name)
 {
     lead(w, name);
     put(w, "[", 1);
     w->follows = false;
 }
 
-void json_end_array(struct json_writer *w)
+void jsonw_end_array(struct jsonw *w)
 {
     put(w, "]", 1);
     w->follows = true;
 }
 
-void json_null(struct json_writer *w, const char *name)
+void jsonw_null(struct jsonw *w, const char *name)
 {
     lead(w, name);
     put(w, "null", 4);
 }
 
-void json_bytes(struct json_writer *w, const char *name, struct bytes text)
+void jsonw_bytes(struct jsonw *w, const char *name, struct bytes text)
 {
     if (text.data == NULL) {
-        json_null(w, name);
+        jsonw_null(w, name);
         return;
     }
     lead(w, name);
     put_text(w, text);
 }
 
-void json_str(struct json_writer *w, const char *name, const char *text)
+void jsonw_str(struct jsonw *w, const char *name, const char *text)
 {
-    json_bytes(w, name, text == NULL ? (struct bytes){.data = NULL} : bytes_str(text));
+    jsonw_bytes(w, name, text == NULL ? (struct bytes){.data = NULL} : bytes_str(text));
 }
 
-void json_printf(struct json_writer *w, const char *name, const char *format, ...)
+void jsonw_printf(struct jsonw *w, const char *name, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     char *text = arena_vprintf(w->arena, format, args);
     va_end(args);
-    json_str(w, name, text);
+    jsonw_str(w, name, text);
 }
 
-void json_int(struct json_writer *w, const char *name, int64_t number)
+void jsonw_int(struct jsonw *w, const char *name, int64_t number)
 {
     char text[24];
     int size = snprintf(text, sizeof text, "%" PRId64, number);
@@ -171,7 +170,7 @@ void json_int(struct json_writer *w, const char *name, int64_t number)
     put(w, text, (size_t)size);
 }
 
-void json_uint(struct json_writer *w, const char *name, uint64_t number)
+void jsonw_uint(struct jsonw *w, const char *name, uint64_t number)
 {
     char text[24];
     int size = snprintf(text, sizeof text, "%" PRIu64, number);
@@ -179,7 +178,7 @@ void json_uint(struct json_writer *w, const char *name, uint64_t number)
     put(w, text, (size_t)size);
 }
 
-void json_bool(struct json_writer *w, const char *name, bool value)
+void jsonw_bool(struct jsonw *w, const char *name, bool value)
 {
     lead(w, name);
     if (value)
@@ -188,21 +187,21 @@ void json_bool(struct json_writer *w, const char *name, bool value)
         put(w, "false", 5);
 }
 
-void json_instant(struct json_writer *w, const char *name, instant at)
+void jsonw_instant(struct jsonw *w, const char *name, instant at)
 {
     char text[INSTANT_TEXT_SIZE];
     instant_format(at, text);
-    json_str(w, name, at == INSTANT_NONE ? NULL : text);
+    jsonw_str(w, name, at == INSTANT_NONE ? NULL : text);
 }
 
-void json_raw(struct json_writer *w, const char *name, struct bytes json)
+void jsonw_raw(struct jsonw *w, const char *name, struct bytes json)
 {
     lead(w, name);
     if (json.size > 0)
         put(w, json.data, json.size);
 }
 
-void json_raw_members(struct json_writer *w, const char *members)
+void jsonw_raw_members(struct jsonw *w, const char *members)
 {
     if (members == NULL || members[0] == '\0')
         return;
