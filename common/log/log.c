@@ -90,7 +90,7 @@ static void write_missed(int64_t now_us)
 
 static void put_field(struct log_line *line, const struct log_field *field)
 {
-    if (field->name[0] == '\0') // the first of LOG's, so that there may be none
+    if (field->name[0] == '\0') // the last of LOG's, so that there may be no other
         return;
     switch (field->type) {
     case LOG_FIELD_TEXT:

@@ -25,6 +25,8 @@ struct log_field {
 #define log_b(n, v) ((struct log_field){.name = (n), .type = LOG_FIELD_BYTES, .bytes = (v)})
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count);
-#define LOG(level, message, ...)                                                                             \
-    log_write((level), (message), (const struct log_field[]){{.name = ""}, ##__VA_ARGS__},                   \
-              sizeof((const struct log_field[]){{.name = ""}, ##__VA_ARGS__}) / sizeof(struct log_field))
+// LOG(LOG_WARN, "held", log_s("order", id), log_i("tries", n)); any number of fields, or none.
+#define LOG(level, ...) LOG_FIELDS((level), __VA_ARGS__, ((struct log_field){.name = ""}))
+#define LOG_FIELDS(level, message, ...)                                                                      \
+    log_write((level), (message), (const struct log_field[]){__VA_ARGS__},                                   \
+              sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))

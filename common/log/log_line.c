@@ -14,7 +14,7 @@
 // False: no room, nothing written.
 static bool put(struct log_line *line, size_t limit, const char *text, size_t size)
 {
-    if (size > limit - line->size)
+    if (line->size > limit || size > limit - line->size)
         return false;
     memcpy(line->text + line->size, text, size);
     line->size += size;
