@@ -23,7 +23,7 @@ struct bus_record {
 };
 
 enum bus_event_kind {
-    BUS_NOTHING,  // the timeout passed, or wake() was called
+    BUS_NOTHING, // the timeout passed, or wake() was called
     BUS_RECORD,
     BUS_ASSIGNED, // `slots`: those of which every subscribed topic's partition is ours. Replaces what was assigned before
     BUS_REVOKED,  // all of them
@@ -45,12 +45,12 @@ struct bus_out {
     enum topic topic;
     struct bytes key;
     struct bytes value;
-    const char *type;     // ce_type
-    const char *event_id; // ce_id
-    const char *source;   // ce_source: /orderclerk/<service>
-    instant at;           // ce_time
+    const char *type;        // ce_type
+    const char *event_id;    // ce_id
+    const char *source;      // ce_source: /orderclerk/<service>
+    instant at;              // ce_time
     const char *traceparent; // NULL: none
-    uint64_t tag;         // given back with the report
+    uint64_t tag;            // given back with the report
 };
 
 struct bus_port {
@@ -60,8 +60,8 @@ struct bus_port {
     // Starts reading the slots' partitions of every input topic at these positions (a topic without one: its low
     // watermark). Records that were on their way from before are dropped. count 0: reads nothing, stays a member.
     // RETRY: watermarks could not be had.
-    struct err (*assign)(void *self, const int32_t *slots, size_t slot_count, const struct store_position *positions,
-                         size_t position_count);
+    struct err (*assign)(void *self, const int32_t *slots, size_t slot_count,
+                         const struct store_position *positions, size_t position_count);
     // Queues a record (copied). RETRY: the local queue is full: poll, then try again.
     struct err (*produce)(void *self, const struct bus_out *record);
     // High watermarks, asked of the broker now. ret_high[i] belongs to slot slots[i / n] and input topic i % n (in the

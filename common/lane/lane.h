@@ -33,8 +33,8 @@ struct input {
     enum topic topic;
     int32_t partition;
     int64_t offset;
-    struct head head;                 // views
-    const ProtobufCMessage *message;  // of the topic's type, in the batch's arena
+    struct head head;                // views
+    const ProtobufCMessage *message; // of the topic's type, in the batch's arena
     struct bytes value;
     struct bytes traceparent;
     // INPUT_DEADLINE
@@ -46,8 +46,8 @@ struct input {
 };
 
 struct lane_service {
-    const char *name;  // "inventory": schema, role, metrics, `source` of its messages
-    const char *group; // Kafka group with the subscription's version: "inventory.v1"
+    const char *name;         // "inventory": schema, role, metrics, `source` of its messages
+    const char *group;        // Kafka group with the subscription's version: "inventory.v1"
     const enum topic *inputs; // control needn't be listed: every lane reads it
     size_t input_count;
     const enum topic *outputs; // control and dead-letters needn't be listed
@@ -76,7 +76,8 @@ void *batch_find(struct batch *batch, const struct table *table, const void *pro
 
 // Rows whose column has this value, in key order, those put in this batch after the loaded ones, deleted ones left out. The
 // value must have been wanted. for (void *row = NULL; (row = batch_next(b, t, c, v, row));) …
-void *batch_next(struct batch *batch, const struct table *table, size_t column, struct value value, const void *after);
+void *batch_next(struct batch *batch, const struct table *table, size_t column, struct value value,
+                 const void *after);
 
 // A new row (copied from *row; its strings must live in the batch's arena or longer). APPEND tables: NULL is returned.
 void *batch_put(struct batch *batch, const struct table *table, const void *row);
@@ -90,7 +91,8 @@ void *batch_decoded(const void *row);
 // Sends a message. The lane fills event_id, order_id (= key), source, sequence, occurred_at and causation_id; the message's
 // own saga_revision is kept. SEQUENCED topics: key must be the current input's. `message` is packed at once.
 // Returns the event id given to it.
-struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key, const ProtobufCMessage *message);
+struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key,
+                       const ProtobufCMessage *message);
 
 // Sends the record of this SEQUENCED topic with this event id once more, unchanged, marked `again`; nothing when the outbox
 // has it no more (7 days). The current input's key only.
@@ -103,7 +105,8 @@ instant batch_deadline_get(struct batch *batch); // of the current input's key
 
 // Asks for a call to the outside, performed after the commit. Returns its id: the same on every try.
 // The target is what limits go by.
-struct uuid batch_effect(struct batch *batch, const char *target, const Orderclerk__V1__EffectRequest *request, instant due);
+struct uuid batch_effect(struct batch *batch, const char *target,
+                         const Orderclerk__V1__EffectRequest *request, instant due);
 // With an INPUT_EFFECT: keep the effect and try again after delay_us. Without this, an OK or REFUSED effect is finished, a
 // FAILED one is tried again after the lane's back-off (1 s doubling to 60 s, with jitter).
 void batch_effect_again(struct batch *batch, int64_t delay_us);
@@ -127,24 +130,26 @@ struct lane_ports {
 };
 
 struct lane_settings {
-    int32_t batch_max_inputs;     // 1000
-    int64_t batch_max_in_bytes;   // 4 MiB
-    int64_t batch_max_out_bytes;  // 16 MiB
-    int64_t linger_max_us;        // longest wait for a fuller batch
-    int64_t stash_max_bytes;      // records polled while retrying
+    int32_t batch_max_inputs;    // 1000
+    int64_t batch_max_in_bytes;  // 4 MiB
+    int64_t batch_max_out_bytes; // 16 MiB
+    int64_t linger_max_us;       // longest wait for a fuller batch
+    int64_t stash_max_bytes;     // records polled while retrying
     int64_t session_timeout_us;
-    int64_t gap_resend_us;        // 30 s: a gap older than this asks the writer to publish again
-    int64_t unknown_hold_us;      // 60 s: input of an unknown order is held this long, then a dead letter
-    int64_t idle_mark_us;         // 100 ms: an idle lane stores published_no
+    int64_t gap_resend_us;   // 30 s: a gap older than this asks the writer to publish again
+    int64_t unknown_hold_us; // 60 s: input of an unknown order is held this long, then a dead letter
+    int64_t idle_mark_us;    // 100 ms: an idle lane stores published_no
 };
 
 struct lane;
-struct lane *lane_new(const struct lane_service *service, const struct lane_ports *ports, const struct lane_settings *settings);
+struct lane *lane_new(const struct lane_service *service, const struct lane_ports *ports,
+                      const struct lane_settings *settings);
 // One turn: poll, gather, and at most one batch. Returns how long the caller may let pass before the next turn (0: at once);
 // the waiting itself is in bus->poll, up to max_wait_us. Never blocks otherwise for longer than the ports' own timeouts.
 void lane_step(struct lane *lane, int64_t max_wait_us);
 void lane_wake(struct lane *lane); // any thread
-bool lane_ready(const struct lane *lane); // member of the group, slots (if any) claimed, no stopped slot. Any thread
+bool lane_ready(
+    const struct lane *lane); // member of the group, slots (if any) claimed, no stopped slot. Any thread
 const char *lane_not_ready_reason(const struct lane *lane); // any thread; "" when ready
 // Finishes what is decided, publishes, waits for reports (bounded), releases the slots.
 void lane_drain(struct lane *lane, int64_t max_us);

@@ -14,13 +14,13 @@
 struct process;
 
 struct service_process {
-    const struct lane_service *lane; // its `context` is what `settings` tables fill
+    const struct lane_service *lane;      // its `context` is what `settings` tables fill
     const struct setting_table *settings; // the service's own, beside the common ones
     size_t setting_count;
     struct migration_set migrations; // beside the lane's and ingress's
     const struct http_route *routes; // beside /metrics, /live, /ready; context: the struct process
     size_t route_count;
-    bool ingress; // takes submissions: process_ingress() works
+    bool ingress;                                 // takes submissions: process_ingress() works
     struct err (*start)(struct process *process); // NULL: nothing. Settings are read, nothing else runs yet
     void (*stop)(struct process *process);
 };

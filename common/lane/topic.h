@@ -13,7 +13,8 @@
 
 enum topic {
     TOPIC_NONE = 0,
-#define TOPIC(NAME, number, topic, key, Message, message_name, MODE, CLEANUP, hours, writers, readers) TOPIC_##NAME = number,
+#define TOPIC(NAME, number, topic, key, Message, message_name, MODE, CLEANUP, hours, writers, readers)       \
+    TOPIC_##NAME = number,
 #include "topics.def"
 #undef TOPIC
 };

@@ -1,0 +1,184 @@
+// Taking slots over: raise the epoch, publish what the last owner left, read where it stood; and giving them up.
+#include "base/fault.h"
+#include "lane/internal.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPUBLISH_ROWS 256  // outbox rows read at once
+#define CAREFUL_INPUTS 1000 // as many as a batch may have had when the last owner died
+
+static void take_claim(struct lane *lane, const struct slot_claim *claim)
+{
+    struct slot *slot = &lane->slots[claim->slot];
+    struct inflight *ring = slot->inflight;
+    size_t capacity = slot->inflight_capacity;
+    *slot = (struct slot){.owned = true,
+                          .epoch = claim->epoch,
+                          .batch_no = claim->batch_no,
+                          .published_no = claim->published_no,
+                          .marked_no = claim->published_no,
+                          .next_due = INSTANT_NONE,
+                          .careful = claim->dirty > 0 ? CAREFUL_INPUTS : 0,
+                          .suspect_tries = claim->suspect_tries,
+                          .inflight = ring,
+                          .inflight_capacity = capacity};
+    for (size_t i = 0; i < TOPIC_MAX; i++)
+        slot->position[i] = slot->read_to[i] = -1;
+    if (claim->suspect.data != NULL) {
+        snprintf(slot->suspect_text, sizeof slot->suspect_text, "%.*s", (int)claim->suspect.size,
+                 (const char *)claim->suspect.data);
+        slot->suspect = bytes_str(slot->suspect_text);
+    }
+    for (size_t i = 0; i < claim->position_count; i++) {
+        const struct store_position *p = &claim->positions[i];
+        if (p->topic < TOPIC_MAX)
+            slot->position[p->topic] = slot->read_to[p->topic] = p->next_offset;
+    }
+    if (claim->dirty > 0)
+        LOG(LOG_WARN, "the last owner died without committing: inputs run singly",
+            log_i("slot", claim->slot));
+}
+
+static struct err republish(struct lane *lane, int32_t p)
+{
+    int64_t after = lane->slots[p].published_no;
+    for (;;) {
+        struct outbox_row *rows;
+        size_t count;
+        struct store_port *store = lane->ports.store;
+        struct err e =
+            store->outbox_after(store->self, p, after, REPUBLISH_ROWS, lane->batch_arena, &rows, &count);
+        if (err_is(&e))
+            return e;
+        e = publish_queue_stored(lane, rows, count);
+        if (err_is(&e))
+            return e;
+        if (count < REPUBLISH_ROWS)
+            return err_ok();
+        after = rows[count - 1].batch_no;
+    }
+}
+
+static struct err load_pending_effects(struct lane *lane)
+{
+    struct value slots[SLOT_MAX];
+    for (size_t i = 0; i < lane->assigned_count; i++)
+        slots[i] = value_i32(lane->assigned[i]);
+    struct store_query query = {
+        .table = &effect_table, .column = EFFECT_SLOT, .values = slots, .value_count = lane->assigned_count};
+    struct store_port *store = lane->ports.store;
+    instant now;
+    struct err e = store->begin(store->self, NULL, 0, &query, 1, lane->batch_arena, &now);
+    store->rollback(store->self);
+    if (err_is(&e))
+        return e;
+    lane->db_offset_us = now - lane->ports.clock->now(lane->ports.clock->self);
+    const struct effect_row *rows = query.rows;
+    for (size_t i = 0; i < query.row_count; i++) {
+        lane->ports.caller->submit(lane->ports.caller->self,
+                                   &(struct effect_call){.id = rows[i].id,
+                                                         .slot = rows[i].slot,
+                                                         .attempt = rows[i].attempt + 1,
+                                                         .target = rows[i].target,
+                                                         .due = rows[i].due,
+                                                         .request = rows[i].request});
+    }
+    return err_ok();
+}
+
+static struct err claim_slots(struct lane *lane)
+{
+    struct store_port *store = lane->ports.store;
+    struct slot_claim claims[SLOT_MAX];
+    arena_reset(lane->batch_arena);
+    struct err e = store->claim(store->self, lane->assigned, lane->assigned_count, lane->batch_arena, claims);
+    if (err_is(&e))
+        return e;
+    FAULT_POINT(claim_after_epoch);
+    for (size_t i = 0; i < lane->assigned_count; i++)
+        take_claim(lane, &claims[i]);
+    for (size_t i = 0; i < lane->assigned_count; i++) {
+        e = republish(lane, lane->assigned[i]);
+        if (err_is(&e))
+            return e;
+    }
+    instant due[SLOT_MAX];
+    e = store->next_due(store->self, lane->assigned, lane->assigned_count, due);
+    if (err_is(&e))
+        return e;
+    for (size_t i = 0; i < lane->assigned_count; i++)
+        lane->slots[lane->assigned[i]].next_due = due[i];
+    return load_pending_effects(lane);
+}
+
+void lane_claim(struct lane *lane)
+{
+    if (lane_mono(lane) < lane->claim_at)
+        return;
+    struct err e = claim_slots(lane);
+    if (err_is(&e)) {
+        lane_backoff(lane, "claiming slots", &e);
+        lane_drop(lane, e.text);
+        return;
+    }
+    lane->failures = 0;
+    lane->phase = LANE_PUBLISHING;
+}
+
+void lane_claim_published(struct lane *lane)
+{
+    if (!publish_pump(lane) || !publish_idle(lane))
+        return;
+    FAULT_POINT(claim_after_publish);
+    struct store_position positions[SLOT_MAX * 2];
+    struct store_position *list = lane->assigned_count * lane->input_count <= SLOT_MAX * 2
+                                      ? positions
+                                      : calloc(lane->assigned_count * lane->input_count, sizeof *list);
+    size_t count = 0;
+    for (size_t i = 0; list != NULL && i < lane->assigned_count; i++) {
+        for (size_t j = 0; j < lane->input_count; j++) {
+            int64_t next = lane->slots[lane->assigned[i]].position[lane->inputs[j]];
+            if (next < 0)
+                continue;
+            list[count++] = (struct store_position){
+                .slot = lane->assigned[i], .topic = lane->inputs[j], .next_offset = next};
+        }
+    }
+    struct err e = list == NULL ? err_make(ERR_RETRY, "no memory")
+                                : lane->ports.bus->assign(lane->ports.bus->self, lane->assigned,
+                                                          lane->assigned_count, list, count);
+    if (list != positions)
+        free(list);
+    if (err_is(&e)) {
+        lane_backoff(lane, "starting to read", &e);
+        lane_drop(lane, e.text);
+        return;
+    }
+    lane->phase = LANE_RUNNING;
+    metric_add(&lane_metric_claims, 1);
+    metric_set(&lane_metric_slots, (int64_t)lane->assigned_count);
+    lane_set_ready(lane, true, "");
+    LOG(LOG_INFO, "slots claimed", log_i("count", lane->assigned_count));
+}
+
+void lane_release(struct lane *lane)
+{
+    struct slot_fence fences[SLOT_MAX];
+    size_t count = 0;
+    for (int32_t p = 0; p < SLOT_MAX; p++) {
+        const struct slot *slot = &lane->slots[p];
+        if (!slot->owned)
+            continue;
+        fences[count++] = (struct slot_fence){
+            .slot = p, .epoch = slot->epoch, .batch_no = slot->batch_no, .published_no = slot->published_no};
+    }
+    if (count == 0)
+        return;
+    struct err e = lane->ports.store->release(lane->ports.store->self, fences, count);
+    if (err_is(&e))
+        LOG(LOG_WARN, "slots given up without a word in the database", log_s("error", e.text));
+}

@@ -1,0 +1,635 @@
+// What happens to an input before and after the service decides it: duplicates, gaps, held keys, control, dead letters.
+#include "lane/internal.h"
+#include "lane/sequences.h"
+
+#include "orderclerk/v1/control.pb-c.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+const char HELD_GAP[] = "GAP";
+const char HELD_UNKNOWN[] = "UNKNOWN";
+const char HELD_REJECTED[] = "REJECTED";
+const char HELD_PAUSED[] = "PAUSED";
+
+// ---- decoding
+
+struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input)
+{
+    struct input in = {.kind = INPUT_MESSAGE,
+                       .key = raw->key,
+                       .slot = raw->partition,
+                       .topic = raw->topic,
+                       .partition = raw->partition,
+                       .offset = raw->offset,
+                       .value = raw->value,
+                       .traceparent = raw->traceparent};
+    struct err e = head_read(raw->value, &in.head);
+    if (err_is(&e))
+        return e;
+    if (!bytes_equal(in.head.key, raw->key)) {
+        return err_make(ERR_REJECT, "UNDECODABLE: order_id \"%.*s\" isn't the record's key \"%.*s\"",
+                        (int)in.head.key.size, (const char *)in.head.key.data, (int)raw->key.size,
+                        (const char *)raw->key.data);
+    }
+    in.key = in.head.key;
+    const struct topic_info *info = topic_info(raw->topic);
+    if (info->mode == TOPIC_SEQUENCED && in.head.sequence == 0) {
+        return err_make(ERR_REJECT, "UNDECODABLE: sequence (field 4) is missing; it counts from 1 on %s",
+                        info->name);
+    }
+    in.message = protobuf_c_message_unpack(info->descriptor, arena_protobuf(batch->arena), raw->value.size,
+                                           raw->value.data);
+    if (in.message == NULL) {
+        return err_make(ERR_REJECT, "UNDECODABLE: not a %s", info->descriptor->name);
+    }
+    *ret_input = in;
+    return err_ok();
+}
+
+void inbox_undecodable(struct batch *batch, const struct raw *raw, const char *reason)
+{
+    batch_dead_letter_of(batch, raw, raw->partition, "", "UNDECODABLE", reason, NULL, false, false);
+}
+
+// ---- key state
+
+struct key_state_row *inbox_key_state(struct batch *batch, struct bytes key)
+{
+    struct key_state_row probe = {.key = key};
+    return rows_find(batch->rows, &key_state_table, &probe);
+}
+
+struct key_state_row *inbox_key_state_put(struct batch *batch, struct bytes key, int32_t slot)
+{
+    struct key_state_row *ks = inbox_key_state(batch, key);
+    if (ks != NULL)
+        return ks;
+    struct key_state_row row = {.key = key,
+                                .slot = slot,
+                                .read = bytes_str(""),
+                                .written = bytes_str(""),
+                                .recent = bytes_str(""),
+                                .held_since = INSTANT_NONE,
+                                .service_due = INSTANT_NONE,
+                                .due = INSTANT_NONE};
+    return rows_put(batch->rows, &key_state_table, &row);
+}
+
+static bool is_held(const struct key_state_row *ks)
+{
+    return ks != NULL && ks->held.data != NULL;
+}
+
+// ---- wants
+
+void inbox_want(struct batch *batch, const struct input *in)
+{
+    bool versioned = in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_VERSIONED;
+    if (!versioned)
+        rows_want(batch->rows, &key_state_table, KEY_STATE_KEY, value_text(in->key));
+    if (in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_BY_ID) {
+        rows_want(batch->rows, &seen_table, SEEN_ID, value_uuid(in->head.id));
+    }
+    if (in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL)
+        return;
+    if (batch->service->want != NULL)
+        batch->service->want(batch, in);
+}
+
+void inbox_want_held(struct batch *batch, const struct bytes *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_held(inbox_key_state(batch, keys[i]))) {
+            rows_want(batch->rows, &held_table, HELD_KEY, value_text(keys[i]));
+        } else {
+            rows_assume_none(batch->rows, &held_table, HELD_KEY, value_text(keys[i]));
+        }
+    }
+}
+
+static struct raw raw_of_held(const struct held_row *row, int32_t slot)
+{
+    (void)slot;
+    return (struct raw){.topic = (enum topic)row->topic,
+                        .partition = row->partition,
+                        .offset = row->record_offset,
+                        .key = row->key,
+                        .value = row->value};
+}
+
+static struct held_row *next_held(struct batch *batch, struct bytes key, const struct held_row *after)
+{
+    return rows_next(batch->rows, &held_table, HELD_KEY, value_text(key), after);
+}
+
+// A held row's record as input; decoded once. It was decodable when it was held.
+static const struct input *held_input(struct batch *batch, struct held_row *row)
+{
+    struct input *in = rows_decoded(row);
+    if (in != NULL)
+        return in;
+    struct raw raw = raw_of_held(row, 0);
+    in = arena_new_object(batch->arena, struct input);
+    struct err e = input_decode(batch, &raw, in);
+    if (err_is(&e))
+        return NULL;
+    rows_set_decoded(row, in);
+    return in;
+}
+
+void inbox_want_held_inputs(struct batch *batch, const struct bytes *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_held(inbox_key_state(batch, keys[i])))
+            continue;
+        for (struct held_row *row = NULL; (row = next_held(batch, keys[i], row)) != NULL;) {
+            const struct input *in = held_input(batch, row);
+            if (in != NULL)
+                inbox_want(batch, in);
+        }
+    }
+}
+
+// ---- holding
+
+static void hold(struct batch *batch, const struct input *in, const char *reason, const char *detail)
+{
+    struct key_state_row *ks = inbox_key_state_put(batch, in->key, in->slot);
+    rows_touch(batch->rows, ks);
+    ks->held = bytes_str(reason);
+    ks->held_detail = bytes_str(arena_str(batch->arena, bytes_str(detail)));
+    ks->held_since = batch->now;
+    ks->due = INSTANT_NONE;
+    if (reason == HELD_GAP)
+        ks->due = batch->now + batch->settings->gap_resend_us;
+    if (reason == HELD_UNKNOWN)
+        ks->due = batch->now + batch->settings->unknown_hold_us;
+}
+
+static void unhold(struct batch *batch, struct key_state_row *ks)
+{
+    rows_touch(batch->rows, ks);
+    ks->held = bytes_of(NULL, 0);
+    ks->held_detail = bytes_of(NULL, 0);
+    ks->held_since = INSTANT_NONE;
+    ks->due = ks->service_due;
+}
+
+static void append_held(struct batch *batch, const struct input *in, const char *reason)
+{
+    struct key_state_row *ks = inbox_key_state_put(batch, in->key, in->slot);
+    struct raw raw = {.topic = in->topic,
+                      .partition = in->partition,
+                      .offset = in->offset,
+                      .key = in->key,
+                      .value = in->value};
+    size_t held = 0;
+    for (struct held_row *row = NULL; held < HELD_MAX && (row = next_held(batch, in->key, row)) != NULL;)
+        held++;
+    if (held == HELD_MAX) {
+        batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "HELD_FULL",
+                             "the order is held and its bound of held records is reached", NULL, false,
+                             false);
+        return;
+    }
+    rows_touch(batch->rows, ks);
+    struct held_row row = {.key = ks->key,
+                           .ordinal = ks->held_next++,
+                           .topic = (int32_t)in->topic,
+                           .partition = in->partition,
+                           .record_offset = in->offset,
+                           .event_id = in->head.event_id,
+                           .value = in->value,
+                           .reason = bytes_str(reason),
+                           .at = batch->now};
+    rows_put(batch->rows, &held_table, &row);
+    batch->tally.held++;
+}
+
+// ---- deciding
+
+struct mark {
+    size_t outs, out_bytes, effects, resends;
+    struct tally tally;
+};
+
+static struct err decide(struct batch *batch, const struct input *in, const char *forced)
+{
+    struct mark mark = {batch->out_count, batch->out_bytes, batch->effect_count, batch->resend_count,
+                        batch->tally};
+    rows_mark(batch->rows);
+    batch_set_current(batch, in);
+    struct err e = forced == NULL ? batch->service->decide(batch, in) : err_make(ERR_REJECT, "%s", forced);
+    assert(e.class == ERR_NONE || e.class == ERR_REJECT ||
+           e.class == ERR_UNKNOWN); // there is nothing to retry in memory
+    for (size_t i = mark.outs; !err_is(&e) && i < batch->out_count; i++) {
+        if (batch->outs[i].value.size + batch->outs[i].key.size <= RECORD_MAX - 1024)
+            continue;
+        e = err_make(ERR_REJECT, "a record for %s has %zu bytes; at most %d fit",
+                     topic_info(batch->outs[i].topic)->name, batch->outs[i].value.size, RECORD_MAX);
+    }
+    if (err_is(&e)) {
+        rows_undo(batch->rows);
+        batch->out_count = mark.outs;
+        batch->out_bytes = mark.out_bytes;
+        batch->effect_count = mark.effects;
+        batch->resend_count = mark.resends;
+        batch->tally = mark.tally;
+        batch->effect_decision = EFFECT_DECIDED_NOT;
+    }
+    rows_mark(batch->rows);
+    return e;
+}
+
+// ---- messages
+
+static bool duplicate(struct batch *batch, const struct input *in, const struct key_state_row *ks)
+{
+    if (topic_info(in->topic)->mode == TOPIC_BY_ID) {
+        struct seen_row probe = {.id = in->head.id};
+        return rows_find(batch->rows, &seen_table, &probe) != NULL;
+    }
+    return ks != NULL && in->head.sequence <= sequences_get(ks->read, in->topic);
+}
+
+static void mark_applied(struct batch *batch, const struct input *in)
+{
+    if (topic_info(in->topic)->mode == TOPIC_BY_ID) {
+        struct seen_row row = {.id = in->head.id, .key = in->key, .at = batch->now};
+        rows_put(batch->rows, &seen_table, &row);
+        return;
+    }
+    struct key_state_row *ks = inbox_key_state_put(batch, in->key, in->slot);
+    rows_touch(batch->rows, ks);
+    ks->read = sequences_set(batch->arena, ks->read, in->topic, in->head.sequence);
+}
+
+static bool is_gap(const struct input *in, const struct key_state_row *ks)
+{
+    if (topic_info(in->topic)->mode != TOPIC_SEQUENCED)
+        return false;
+    uint64_t last = ks == NULL ? 0 : sequences_get(ks->read, in->topic);
+    return in->head.sequence > last + 1;
+}
+
+// What a key held for a gap waits for is written in held_detail: "topic sequence".
+static bool fills_gap(const struct input *in, const struct key_state_row *ks)
+{
+    char want[96];
+    snprintf(want, sizeof want, "%s %llu", topic_info(in->topic)->name,
+             (unsigned long long)in->head.sequence);
+    return bytes_is(ks->held_detail, want);
+}
+
+static void hold_gap(struct batch *batch, const struct input *in, const struct key_state_row *ks)
+{
+    char detail[96];
+    uint64_t last = ks == NULL ? 0 : sequences_get(ks->read, in->topic);
+    snprintf(detail, sizeof detail, "%s %llu", topic_info(in->topic)->name, (unsigned long long)(last + 1));
+    hold(batch, in, HELD_GAP, detail);
+}
+
+enum fate { FATE_APPLIED, FATE_DUPLICATE, FATE_HELD };
+
+// Decides a message that is next in its order. from_held: its row is in `held` already.
+static enum fate apply_next(struct batch *batch, const struct input *in, bool from_held, const char *forced)
+{
+    struct err e = decide(batch, in, forced);
+    if (!err_is(&e)) {
+        mark_applied(batch, in);
+        batch->tally.applied++;
+        return FATE_APPLIED;
+    }
+    const char *reason = e.class == ERR_UNKNOWN ? HELD_UNKNOWN : HELD_REJECTED;
+    if (e.class == ERR_REJECT) {
+        struct raw raw = {.topic = in->topic,
+                          .partition = in->partition,
+                          .offset = in->offset,
+                          .key = in->key,
+                          .value = in->value};
+        batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, true,
+                             false);
+    }
+    const struct key_state_row *ks = inbox_key_state(batch, in->key);
+    if (!is_held(ks) || !bytes_is(ks->held, reason))
+        hold(batch, in, reason, e.text);
+    if (!from_held)
+        append_held(batch, in, reason);
+    return FATE_HELD;
+}
+
+static enum fate apply_ordered(struct batch *batch, const struct input *in, bool from_held,
+                               const char *forced)
+{
+    const struct key_state_row *ks = inbox_key_state(batch, in->key);
+    if (duplicate(batch, in, ks)) {
+        if (in->head.again) {
+            batch_add_resend(
+                batch, &(struct resend){.slot = in->slot, .key = in->key, .causation_id = in->head.event_id});
+        }
+        batch->tally.duplicates++;
+        return FATE_DUPLICATE;
+    }
+    if (is_gap(in, ks)) {
+        if (!is_held(ks))
+            hold_gap(batch, in, ks);
+        if (!from_held)
+            append_held(batch, in, HELD_GAP);
+        return FATE_HELD;
+    }
+    return apply_next(batch, in, from_held, forced);
+}
+
+// Applies what is held of a key that isn't held any more, in order, until something holds it again.
+static void drain(struct batch *batch, struct bytes key)
+{
+    struct held_row *row = NULL;
+    while ((row = next_held(batch, key, row)) != NULL) {
+        const struct input *in = held_input(batch, row);
+        bool was_rejected = bytes_is(row->reason, HELD_REJECTED);
+        if (in != NULL) {
+            batch_set_current(batch, in);
+            if (apply_ordered(batch, in, true, NULL) == FATE_HELD)
+                return;
+            if (was_rejected) {
+                struct raw raw = raw_of_held(row, in->slot);
+                batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "SETTLED",
+                                     "applied after all", NULL, false, true);
+            }
+        }
+        rows_delete(batch->rows, row);
+    }
+}
+
+static void apply_message(struct batch *batch, const struct input *in, const char *forced)
+{
+    struct key_state_row *ks = inbox_key_state(batch, in->key);
+    if (!is_held(ks)) {
+        apply_ordered(batch, in, false, forced);
+        return;
+    }
+    bool tried = (bytes_is(ks->held, HELD_GAP) && fills_gap(in, ks)) || bytes_is(ks->held, HELD_UNKNOWN);
+    if (duplicate(batch, in, ks) || (tried && !is_gap(in, ks))) {
+        bool was_unknown = bytes_is(ks->held, HELD_UNKNOWN);
+        enum fate fate = apply_ordered(batch, in, false, forced);
+        if (fate != FATE_APPLIED)
+            return;
+        ks = inbox_key_state(batch, in->key);
+        if (is_held(ks) && (was_unknown ? bytes_is(ks->held, HELD_UNKNOWN) : bytes_is(ks->held, HELD_GAP)))
+            unhold(batch, ks);
+        drain(batch, in->key);
+        return;
+    }
+    append_held(batch, in, (const char *)arena_str(batch->arena, ks->held));
+}
+
+static void apply_versioned(struct batch *batch, const struct input *in, const char *forced)
+{
+    struct err e = decide(batch, in, forced);
+    if (!err_is(&e)) {
+        batch->tally.applied++;
+        return;
+    }
+    struct raw raw = {.topic = in->topic,
+                      .partition = in->partition,
+                      .offset = in->offset,
+                      .key = in->key,
+                      .value = in->value};
+    batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, false,
+                         false);
+}
+
+// ---- control
+
+static void discard(struct batch *batch, struct key_state_row *ks, struct bytes event_id)
+{
+    for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
+        if (event_id.size > 0 && !bytes_equal(row->event_id, event_id))
+            continue;
+        const struct input *in = held_input(batch, row);
+        if (in != NULL && !duplicate(batch, in, ks))
+            mark_applied(batch, in); // what comes after it is no gap
+        struct raw raw = raw_of_held(row, ks->slot);
+        batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, row->event_id), "SETTLED",
+                             "discarded", NULL, false, true);
+        rows_delete(batch->rows, row);
+    }
+}
+
+static void skip_gap(struct batch *batch, struct key_state_row *ks)
+{
+    for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
+        const struct input *in = held_input(batch, row);
+        if (in == NULL || !is_gap(in, ks))
+            continue;
+        rows_touch(batch->rows, ks);
+        ks->read = sequences_set(batch->arena, ks->read, in->topic, in->head.sequence - 1);
+        return;
+    }
+}
+
+static void apply_control(struct batch *batch, const struct input *in)
+{
+    const Orderclerk__V1__Control *control = (const Orderclerk__V1__Control *)in->message;
+    if (strcmp(control->service, batch->service->name) != 0 || duplicate(batch, in, NULL)) {
+        batch->tally.duplicates++;
+        return;
+    }
+    mark_applied(batch, in);
+    batch->tally.applied++;
+    struct key_state_row *ks = inbox_key_state(batch, in->key);
+    switch (control->body_case) {
+    case ORDERCLERK__V1__CONTROL__BODY_PAUSE:
+        if (!is_held(ks))
+            hold(batch, in, HELD_PAUSED, control->pause->reason);
+        return;
+    case ORDERCLERK__V1__CONTROL__BODY_RESEND:
+        if (topic_find(control->resend->topic) == NULL)
+            return;
+        batch_add_resend(batch, &(struct resend){.slot = in->slot,
+                                                 .key = in->key,
+                                                 .topic = topic_find(control->resend->topic)->number,
+                                                 .from_sequence = control->resend->from_sequence});
+        return;
+    case ORDERCLERK__V1__CONTROL__BODY_SKIP_GAP:
+        if (!is_held(ks) || !bytes_is(ks->held, HELD_GAP))
+            return;
+        skip_gap(batch, ks);
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_DISCARD:
+        if (!is_held(ks))
+            return;
+        discard(batch, ks, bytes_str(control->discard->event_id));
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_RESUME:
+        if (!is_held(ks) || !bytes_is(ks->held, HELD_PAUSED))
+            return;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_REDRIVE:
+        if (!is_held(ks) || bytes_is(ks->held, HELD_PAUSED))
+            return;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY__NOT_SET:
+    case _ORDERCLERK__V1__CONTROL__BODY__CASE_IS_INT_SIZE:
+    default:
+        return;
+    }
+    unhold(batch, ks);
+    drain(batch, in->key);
+}
+
+// ---- deadlines
+
+static void ask_for_gap(struct batch *batch, struct key_state_row *ks)
+{
+    char topic[96];
+    unsigned long long sequence = 0;
+    const char *detail = arena_str(batch->arena, ks->held_detail);
+    rows_touch(batch->rows, ks);
+    ks->due = batch->now + batch->settings->gap_resend_us;
+    if (sscanf(detail, "%95s %llu", topic, &sequence) != 2 || topic_find(topic) == NULL)
+        return;
+    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+    resend.topic = topic;
+    resend.from_sequence = sequence;
+    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
+    control.service = (char *)(uintptr_t)topic_find(topic)->writers; // SEQUENCED: exactly one
+    control.actor = (char *)(uintptr_t)batch->service->name;
+    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
+    control.resend = &resend;
+    batch_emit(batch, TOPIC_CONTROL, ks->key, &control.base);
+}
+
+// Its bounded time is over: what came for a key that nobody knows becomes dead letters.
+static void give_up_unknown(struct batch *batch, struct key_state_row *ks)
+{
+    for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
+        const struct input *in = held_input(batch, row);
+        struct raw raw = raw_of_held(row, ks->slot);
+        if (in != NULL && !duplicate(batch, in, ks))
+            mark_applied(batch, in);
+        batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, row->event_id), "UNKNOWN_ORDER",
+                             arena_str(batch->arena, ks->held_detail), NULL, false, false);
+        rows_delete(batch->rows, row);
+    }
+    unhold(batch, ks);
+}
+
+static void apply_deadline(struct batch *batch, const struct input *in, const char *forced)
+{
+    struct key_state_row *ks = inbox_key_state(batch, in->key);
+    if (ks == NULL || ks->due == INSTANT_NONE || ks->due > in->due)
+        return; // set again by an earlier input of this batch
+    batch_set_current(batch, in);
+    if (is_held(ks)) {
+        if (bytes_is(ks->held, HELD_GAP)) {
+            ask_for_gap(batch, ks);
+        } else if (bytes_is(ks->held, HELD_UNKNOWN)) {
+            give_up_unknown(batch, ks);
+        } else {
+            rows_touch(batch->rows, ks);
+            ks->due = INSTANT_NONE;
+        }
+        return;
+    }
+    rows_touch(batch->rows, ks);
+    ks->due = ks->service_due = INSTANT_NONE; // unless decide sets it again
+    struct err e = decide(batch, in, forced);
+    if (!err_is(&e)) {
+        batch->tally.applied++;
+        return;
+    }
+    // Nobody else will bring this deadline again: the order waits, held, for an operator (Redrive fires it once more).
+    batch_dead_letter(batch, "DEADLINE_REJECTED", NULL, e.text);
+    hold(batch, in, HELD_REJECTED, e.text);
+    ks->service_due = in->due;
+}
+
+// ---- results of effects
+
+#define EFFECT_BACKOFF_FIRST_US INSTANT_SECOND
+#define EFFECT_BACKOFF_MAX_US   (60 * INSTANT_SECOND)
+#define EFFECT_HELD_US                                                                                       \
+    (30 * INSTANT_SECOND) // the key is held: its result is asked for again later, by the same id
+
+static int64_t effect_backoff(const struct effect_row *row)
+{
+    int64_t delay = EFFECT_BACKOFF_FIRST_US;
+    for (int32_t i = 1; i < row->attempt && delay < EFFECT_BACKOFF_MAX_US; i++)
+        delay *= 2;
+    if (delay > EFFECT_BACKOFF_MAX_US)
+        delay = EFFECT_BACKOFF_MAX_US;
+    // Jitter from the id: up to a quarter, the same when the batch is run again.
+    uint32_t jitter = (uint32_t)row->id.b[14] << 8 | row->id.b[15];
+    return delay + delay / 4 * jitter / 65536;
+}
+
+static void effect_later(struct batch *batch, struct effect_row *row, int64_t delay_us)
+{
+    rows_touch(batch->rows, row);
+    row->due = batch->now + delay_us;
+    if (batch->effect_count == batch->effect_capacity || batch->effects == NULL) {
+        size_t capacity = batch->effect_capacity == 0 ? 64 : batch->effect_capacity * 2;
+        struct effect_row **grown = arena_new_array(batch->arena, struct effect_row *, capacity);
+        if (batch->effect_count > 0)
+            memcpy(grown, batch->effects, batch->effect_count * sizeof(struct effect_row *));
+        batch->effects = grown;
+        batch->effect_capacity = capacity;
+    }
+    batch->effects[batch->effect_count++] = row;
+}
+
+static void apply_effect(struct batch *batch, const struct input *in, const char *forced)
+{
+    struct effect_row probe = {.id = in->effect->id};
+    struct effect_row *row = rows_find(batch->rows, &effect_table, &probe);
+    if (row == NULL) {
+        batch->tally.dropped++;
+        return; // cancelled or finished
+    }
+    rows_touch(batch->rows, row);
+    row->attempt = in->result->attempt;
+    if (is_held(inbox_key_state(batch, in->key))) {
+        effect_later(batch, row, EFFECT_HELD_US);
+        return;
+    }
+    struct err e = decide(batch, in, forced);
+    if (err_is(&e)) {
+        batch_dead_letter(batch, "EFFECT_REJECTED", NULL, e.text);
+        hold(batch, in, HELD_REJECTED, e.text);
+        effect_later(batch, row, EFFECT_HELD_US);
+        return;
+    }
+    batch->tally.applied++;
+    if (batch->effect_decision == EFFECT_DECIDED_AGAIN) {
+        effect_later(batch, row, batch->effect_delay_us);
+    } else if (in->result->outcome == EFFECT_FAILED && batch->effect_decision == EFFECT_DECIDED_NOT) {
+        effect_later(batch, row, effect_backoff(row));
+    } else {
+        rows_delete(batch->rows, row);
+    }
+}
+
+void inbox_apply(struct batch *batch, const struct input *in, const char *forced)
+{
+    batch_set_current(batch, in);
+    switch (in->kind) {
+    case INPUT_MESSAGE:
+        if (in->topic == TOPIC_CONTROL) {
+            apply_control(batch, in);
+        } else if (topic_info(in->topic)->mode == TOPIC_VERSIONED) {
+            apply_versioned(batch, in, forced);
+        } else {
+            apply_message(batch, in, forced);
+        }
+        return;
+    case INPUT_DEADLINE:
+        apply_deadline(batch, in, forced);
+        return;
+    case INPUT_EFFECT:
+        apply_effect(batch, in, forced);
+        return;
+    }
+}
