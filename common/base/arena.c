@@ -84,34 +84,31 @@ struct arena *arena_new(size_t first_block_bytes)
     return arena;
 }
 
-void arena_free(struct arena *arena)
+static void free_blocks(struct block *block)
 {
-    if (arena == NULL)
-        return;
-    for (struct block *block = arena->newest; block != NULL;) {
+    while (block != NULL) {
         struct block *older = block->older;
         block_free(block);
         block = older;
     }
+}
+
+void arena_free(struct arena *arena)
+{
+    if (arena == NULL)
+        return;
+    free_blocks(arena->newest);
     free(arena);
 }
 
+// The newest block is the largest.
 void arena_reset(struct arena *arena)
 {
-    struct block *largest = arena->newest;
-    for (struct block *block = largest->older; block != NULL; block = block->older)
-        if (block->capacity > largest->capacity)
-            largest = block;
-    for (struct block *block = arena->newest; block != NULL;) {
-        struct block *older = block->older;
-        if (block != largest)
-            block_free(block);
-        block = older;
-    }
-    largest->older = NULL;
-    largest->used = 0;
-    ASAN_POISON_MEMORY_REGION(largest->data, largest->capacity);
-    arena->newest = largest;
+    struct block *kept = arena->newest;
+    free_blocks(kept->older);
+    kept->older = NULL;
+    kept->used = 0;
+    ASAN_POISON_MEMORY_REGION(kept->data, kept->capacity);
     arena->used = 0;
 }
 

@@ -3,7 +3,14 @@
 #include "unit/base/unit.h"
 
 #include <protobuf-c/protobuf-c.h>
+#include <signal.h>
 #include <stdalign.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 static void *const nowhere = NULL;
 
@@ -100,6 +107,24 @@ static void test_random_batches(void **state)
     arena_free(arena);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+// The sanitizer notices writes behind an allocation and reads after a reset.
+static void test_poison(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(0);
+    for (size_t size = 0; size < 100; size++) {
+        char *memory = arena_alloc(arena, size);
+        assert_true(size == 0 || !__asan_address_is_poisoned(memory + size - 1));
+        assert_true(__asan_address_is_poisoned(memory + size));
+    }
+    const char *memory = arena_alloc(arena, 10);
+    arena_reset(arena);
+    assert_true(__asan_address_is_poisoned(memory));
+    arena_free(arena);
+}
+#endif
+
 static void test_copies(void **state)
 {
     (void)state;
@@ -150,6 +175,46 @@ static void test_arrays_and_objects(void **state)
     arena_free(NULL);
 }
 
+static void ask_for_array(struct arena *arena)
+{
+    arena_alloc_array(arena, SIZE_MAX / 2, 3);
+}
+
+static void ask_for_size(struct arena *arena)
+{
+    arena_alloc(arena, SIZE_MAX);
+}
+
+static void ask_for_text(struct arena *arena)
+{
+    arena_str(arena, bytes_of("", SIZE_MAX));
+}
+
+static void ask_for_arena(struct arena *arena)
+{
+    (void)arena;
+    arena_new(SIZE_MAX);
+}
+
+// Sizes that overflow end the process instead of giving a small block.
+static void test_impossible_sizes_abort(void **state)
+{
+    (void)state;
+    static void (*const asks[])(struct arena *) = {ask_for_array, ask_for_size, ask_for_text, ask_for_arena};
+    for (size_t i = 0; i < COUNT_OF(asks); i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            signal(SIGABRT, SIG_DFL);
+            fclose(stderr);
+            asks[i](arena_new(0));
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+}
+
 static void test_protobuf_allocator(void **state)
 {
     (void)state;
@@ -170,9 +235,13 @@ int main(void)
         cmocka_unit_test(test_used_counts_from_the_last_reset),
         cmocka_unit_test(test_reset_keeps_the_largest_block),
         cmocka_unit_test(test_random_batches),
+#ifdef __SANITIZE_ADDRESS__
+        cmocka_unit_test(test_poison),
+#endif
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_printf),
         cmocka_unit_test(test_arrays_and_objects),
+        cmocka_unit_test(test_impossible_sizes_abort),
         cmocka_unit_test(test_protobuf_allocator),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);

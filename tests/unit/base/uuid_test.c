@@ -110,7 +110,8 @@ static void test_v7_of_several_threads(void **state)
     free(ids);
 }
 
-// Stored ids depend on these values (computed with another BLAKE2b): a change would make replays derive others.
+// Stored ids depend on these values, computed with another BLAKE2b: a change would make replays derive
+// others.
 static void test_derived_ids_are_fixed(void **state)
 {
     (void)state;
