@@ -49,12 +49,14 @@ class Process:
 
     def state(self) -> str | None:
         """The state letter of /proc ("T": stopped by a signal); None once it has ended."""
-        try:
-            os.waitpid(self.pid, os.WNOHANG)  # a child of ours that ended stays a zombie until it is waited for
-        except ChildProcessError:
-            pass
         stat = _stat(self.pid)
-        if stat is None or stat[1] != self.started or stat[0] in "ZX" or self.boot != boot_id():
+        if stat is None or stat[1] != self.started or self.boot != boot_id():
+            return None
+        if stat[0] in "ZX":
+            try:
+                os.waitpid(self.pid, os.WNOHANG)  # a child of ours stays a zombie until it is waited for
+            except ChildProcessError:
+                pass
             return None
         return stat[0]
 
