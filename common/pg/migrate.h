@@ -21,4 +21,5 @@ struct migration_set {
 struct err migrate(const char *dsn, const char *schema, const char *owner, const struct migration_set *sets,
                    unsigned set_count) ERR_MUST_CHECK;
 // CONFIG unless everything is applied (checked by services at start).
-struct err migrate_check(const char *dsn, const char *schema, const struct migration_set *sets, unsigned set_count) ERR_MUST_CHECK;
+struct err migrate_check(const char *dsn, const char *schema, const struct migration_set *sets,
+                         unsigned set_count) ERR_MUST_CHECK;

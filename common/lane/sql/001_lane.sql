@@ -35,7 +35,8 @@ CREATE TABLE key_state (
     service_due timestamptz,
     due         timestamptz
 ) WITH (fillfactor = 50);
-CREATE INDEX key_state_due ON key_state (slot, due) WHERE due IS NOT NULL;
+-- With the key: many deadlines may fall on one instant, and a batch takes the first of them without sorting the rest.
+CREATE INDEX key_state_due ON key_state (slot, due, key) WHERE due IS NOT NULL;
 CREATE INDEX key_state_is_held ON key_state (held, held_since) WHERE held IS NOT NULL;
 COMMENT ON TABLE key_state IS 'What is known of each key: sequences read and written, hold, deadline';
 
