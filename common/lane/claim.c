@@ -11,9 +11,18 @@
 #define REPUBLISH_ROWS 256  // outbox rows read at once
 #define CAREFUL_INPUTS 1000 // as many as a batch may have had when the last owner died
 
+// The epoch has moved only by this lane's own claims: nobody died, the last one merely lost its database or its place.
+static bool survived(const struct lane *lane, const struct slot_claim *claim)
+{
+    int64_t last = lane->slots[claim->slot].epoch;
+    return last > 0 && claim->epoch - last <= (int64_t)lane->claims_failed + 1;
+}
+
 static void take_claim(struct lane *lane, const struct slot_claim *claim)
 {
     struct slot *slot = &lane->slots[claim->slot];
+    bool alive = survived(lane, claim);
+    int32_t careful = alive ? slot->careful : claim->dirty > 0 ? CAREFUL_INPUTS : 0;
     struct inflight *ring = slot->inflight;
     size_t capacity = slot->inflight_capacity;
     *slot = (struct slot){.owned = true,
@@ -22,8 +31,10 @@ static void take_claim(struct lane *lane, const struct slot_claim *claim)
                           .published_no = claim->published_no,
                           .marked_no = claim->published_no,
                           .next_due = INSTANT_NONE,
-                          .careful = claim->dirty > 0 ? CAREFUL_INPUTS : 0,
-                          .suspect_tries = claim->suspect_tries,
+                          .careful = careful,
+                          // A try that was written down but didn't end the process isn't one.
+                          .suspect_tries = alive && claim->suspect_tries > 0 ? claim->suspect_tries - 1
+                                                                             : claim->suspect_tries,
                           .inflight = ring,
                           .inflight_capacity = capacity};
     for (size_t i = 0; i < TOPIC_MAX; i++)
@@ -38,7 +49,7 @@ static void take_claim(struct lane *lane, const struct slot_claim *claim)
         if (p->topic < TOPIC_MAX)
             slot->position[p->topic] = slot->read_to[p->topic] = p->next_offset;
     }
-    if (claim->dirty > 0)
+    if (careful > 0)
         LOG(LOG_WARN, "the last owner died without committing: inputs run singly",
             log_i("slot", claim->slot));
 }
@@ -121,11 +132,13 @@ void lane_claim(struct lane *lane)
         return;
     struct err e = claim_slots(lane);
     if (err_is(&e)) {
+        lane->claims_failed++;
         lane_backoff(lane, "claiming slots", &e);
         lane_drop(lane, e.text);
         return;
     }
     lane->failures = 0;
+    lane->claims_failed = 0;
     lane->phase = LANE_PUBLISHING;
 }
 

@@ -176,7 +176,8 @@ struct lane {
     int64_t claim_at;    // monotonic
     int64_t backoff_us;
     uint32_t failures;
-    int64_t lost_at; // monotonic: when a slot was found to have another owner; 0: none
+    uint32_t claims_failed; // since the last that succeeded; each may have raised the epochs all the same
+    int64_t lost_at;        // monotonic: when a slot was found to have another owner; 0: none
 
     struct stash stash;
     struct arena *batch_arena;

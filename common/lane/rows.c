@@ -389,7 +389,9 @@ void *rows_next(struct rows *rows, const struct table *table, size_t column, str
                 const void *after)
 {
     struct group *g = group_of(lookup_of(rows, table_of(rows, table), column), &value);
-    assert(g != NULL && !g->pending); // want it first
+    assert(g != NULL); // want it first
+    if (g->pending)
+        return NULL; // not loaded yet: a want function looks again in the next round
     if (!g->sorted) {
         if (g->count > 1)
             qsort(g->rows, g->count, sizeof(struct row_head *), head_order);

@@ -1,0 +1,131 @@
+#include "echo.h"
+
+#include "orderclerk/v1/commands.pb-c.h"
+#include "orderclerk/v1/orders.pb-c.h"
+#include "orderclerk/v1/validation_events.pb-c.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool echo_accept_rejects;
+
+static const char *echo_check(const void *row)
+{
+    return ((const struct echo_row *)row)->count < 1000 ? NULL : "echo_count";
+}
+
+static const struct column columns[] = {
+    COLUMN(struct echo_row, order_id, COLUMN_UUID, false),
+    COLUMN(struct echo_row, count, COLUMN_I64, false),
+    COLUMN(struct echo_row, last, COLUMN_TEXT, true),
+};
+const struct table echo_table = {.name = "echo",
+                                 .kind = TABLE_ROWS,
+                                 .row_size = sizeof(struct echo_row),
+                                 .columns = columns,
+                                 .column_count = 3,
+                                 .key_count = 1,
+                                 .check = echo_check};
+
+static struct uuid order_of(const struct input *in)
+{
+    struct uuid id = {{0}};
+    bool ok = uuid_parse(in->key, &id);
+    assert(ok);
+    return id;
+}
+
+static void want(struct batch *batch, const struct input *in)
+{
+    batch_want(batch, &echo_table, 0, value_uuid(order_of(in)));
+}
+
+static struct echo_row *row_of(struct batch *batch, const struct input *in)
+{
+    struct echo_row probe = {.order_id = order_of(in)};
+    struct echo_row *row = batch_find(batch, &echo_table, &probe);
+    if (row == NULL)
+        row = batch_put(batch, &echo_table, &probe);
+    batch_touch(batch, row);
+    return row;
+}
+
+static void answer(struct batch *batch, const struct input *in, int64_t count)
+{
+    Orderclerk__V1__OrderValidated validated = ORDERCLERK__V1__ORDER_VALIDATED__INIT;
+    validated.total_minor = count;
+    Orderclerk__V1__ValidationEvent event = ORDERCLERK__V1__VALIDATION_EVENT__INIT;
+    event.body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_VALIDATED;
+    event.validated = &validated;
+    batch_emit(batch, TOPIC_VALIDATION_EVENTS, in->key, &event.base);
+}
+
+static void ask(struct batch *batch)
+{
+    Orderclerk__V1__EffectRequest request = ORDERCLERK__V1__EFFECT_REQUEST__INIT;
+    request.kind = "echo";
+    request.transport = "auto";
+    batch_effect(batch, "target", &request, INSTANT_NONE);
+}
+
+static struct err decide(struct batch *batch, const struct input *in)
+{
+    struct echo_row *row = row_of(batch, in);
+    row->count++;
+    if (in->kind != INPUT_MESSAGE) {
+        row->last = bytes_str(in->kind == INPUT_DEADLINE         ? "deadline"
+                              : in->result->outcome == EFFECT_OK ? "ok"
+                                                                 : "failed");
+        if (in->kind == INPUT_DEADLINE || in->result->outcome == EFFECT_OK)
+            answer(batch, in, row->count);
+        return err_ok();
+    }
+    const char *what = "";
+    if (in->topic == TOPIC_COMMANDS_VALIDATOR) {
+        const Orderclerk__V1__ValidatorCommand *command =
+            (const Orderclerk__V1__ValidatorCommand *)in->message;
+        what = command->validate->order->remarks;
+    }
+    row->last = bytes_str(what);
+    answer(batch, in, row->count); // undone when refused
+    if (strcmp(what, "reject") == 0 && !echo_accept_rejects)
+        return err_make(ERR_REJECT, "refused: remarks say so");
+    if (strcmp(what, "unknown") == 0)
+        return err_make(ERR_UNKNOWN, "no such order");
+    if (strcmp(what, "deadline") == 0)
+        batch_deadline(batch, batch_now(batch) + 10 * INSTANT_SECOND);
+    if (strcmp(what, "effect") == 0)
+        ask(batch);
+    if (strcmp(what, "fail") == 0)
+        row->count = 1000;
+    return err_ok();
+}
+
+static const enum topic inputs[] = {TOPIC_COMMANDS_VALIDATOR, TOPIC_ORDERS};
+static const enum topic outputs[] = {TOPIC_VALIDATION_EVENTS};
+static const struct table *const tables[] = {&echo_table};
+const struct lane_service echo_service = {.name = "validator",
+                                          .group = "echo.v1",
+                                          .inputs = inputs,
+                                          .input_count = 2,
+                                          .outputs = outputs,
+                                          .output_count = 1,
+                                          .tables = tables,
+                                          .table_count = 1,
+                                          .want = want,
+                                          .decide = decide};
+
+ProtobufCMessage *echo_command(const char *remarks)
+{
+    static Orderclerk__V1__Order order;
+    static Orderclerk__V1__ValidateOrder validate;
+    static Orderclerk__V1__ValidatorCommand command;
+    orderclerk__v1__order__init(&order);
+    orderclerk__v1__validate_order__init(&validate);
+    orderclerk__v1__validator_command__init(&command);
+    order.remarks = (char *)(uintptr_t)remarks;
+    validate.order = &order;
+    command.body_case = ORDERCLERK__V1__VALIDATOR_COMMAND__BODY_VALIDATE;
+    command.validate = &validate;
+    return &command.base;
+}

@@ -1,0 +1,18 @@
+// A service of a few lines for tests of the lane: answers ValidateOrder with OrderValidated, counts in a row of its own, and
+// does odd things on request (by the order's remarks).
+#pragma once
+
+#include "lane/lane.h"
+
+struct echo_row {
+    struct uuid order_id;
+    int64_t count;
+    struct bytes last;
+};
+extern const struct table echo_table;
+extern const struct lane_service echo_service;
+
+// remarks of the order: "" answer; "reject"; "unknown"; "deadline" sets one in 10 s; "effect" asks for a call;
+// "fail" makes a row that the table's CHECK refuses.
+ProtobufCMessage *echo_command(const char *remarks);
+extern bool echo_accept_rejects; // what was refused is accepted from now on (a mended program)

@@ -1,0 +1,426 @@
+// What the lane does with good, doubled, early, refused, unknown and late input. One lane, nothing fails.
+#include "echo.h"
+
+#include "orderclerk/v1/control.pb-c.h"
+#include "orderclerk/v1/dead_letters.pb-c.h"
+#include "orderclerk/v1/orders.pb-c.h"
+#include "orderclerk/v1/validation_events.pb-c.h"
+#include "sim/harness.h"
+#include "unit/base/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char A[] = "0190b7a4-0000-7000-8000-00000000000a";
+static const char B[] = "0190b7a4-0000-7000-8000-00000000000b";
+
+static int setup(void **state)
+{
+    echo_accept_rejects = false;
+    *state = harness_new(&echo_service);
+    return 0;
+}
+static int teardown(void **state)
+{
+    harness_free(*state);
+    return 0;
+}
+
+static struct uuid send(struct harness *h, const char *key, const char *remarks, uint64_t sequence,
+                        bool again)
+{
+    struct head head = {.sequence = sequence, .again = again};
+    char id[UUID_TEXT_SIZE];
+    if (sequence > 0) { // the same record again has the same id
+        char name[80];
+        snprintf(name, sizeof name, "%s %llu", key, (unsigned long long)sequence);
+        uuid_format(uuid_from_name("test", bytes_str(name)), id);
+        head.event_id = bytes_str(id);
+    }
+    return harness_send_head(h, TOPIC_COMMANDS_VALIDATOR, key, echo_command(remarks), &head);
+}
+
+static void control(struct harness *h, const char *key, Orderclerk__V1__Control__BodyCase what)
+{
+    Orderclerk__V1__Redrive redrive = ORDERCLERK__V1__REDRIVE__INIT;
+    Orderclerk__V1__Discard discard = ORDERCLERK__V1__DISCARD__INIT;
+    Orderclerk__V1__SkipGap skip = ORDERCLERK__V1__SKIP_GAP__INIT;
+    Orderclerk__V1__Pause pause = ORDERCLERK__V1__PAUSE__INIT;
+    Orderclerk__V1__Resume resume = ORDERCLERK__V1__RESUME__INIT;
+    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+    Orderclerk__V1__Control c = ORDERCLERK__V1__CONTROL__INIT;
+    c.service = "validator";
+    c.body_case = what;
+    switch (what) {
+    case ORDERCLERK__V1__CONTROL__BODY_REDRIVE:
+        c.redrive = &redrive;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_DISCARD:
+        c.discard = &discard;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_SKIP_GAP:
+        c.skip_gap = &skip;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_PAUSE:
+        c.pause = &pause;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_RESUME:
+        c.resume = &resume;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY_RESEND:
+        resend.topic = "validation-events";
+        resend.from_sequence = 1;
+        c.resend = &resend;
+        break;
+    case ORDERCLERK__V1__CONTROL__BODY__NOT_SET:
+    case _ORDERCLERK__V1__CONTROL__BODY__CASE_IS_INT_SIZE:
+        fail();
+    }
+    harness_send(h, TOPIC_CONTROL, key, &c.base);
+    harness_run(h);
+}
+
+// Answers so far for a key must be numbered from 1 without gaps; returns how many there are.
+static uint64_t answers(struct harness *h, const char *key, int64_t *ret_last_count)
+{
+    struct head head;
+    const ProtobufCMessage *m;
+    uint64_t last = 0;
+    while ((m = harness_take(h, TOPIC_VALIDATION_EVENTS, &head)) != NULL) {
+        assert_true(bytes_is(head.key, key));
+        if (head.again)
+            continue;
+        assert_true(last == 0 || head.sequence == last + 1);
+        last = head.sequence;
+        if (ret_last_count != NULL)
+            *ret_last_count = ((const Orderclerk__V1__ValidationEvent *)m)->validated->total_minor;
+    }
+    return last;
+}
+
+static int64_t count_of(struct harness *h, const char *key)
+{
+    struct uuid id;
+    void *rows;
+    assert_true(uuid_parse(bytes_str(key), &id));
+    if (harness_rows(h, &echo_table, 0, value_uuid(id), &rows) == 0)
+        return 0;
+    return ((struct echo_row *)rows)->count;
+}
+
+static const struct key_state_row *key_state(struct harness *h, const char *key)
+{
+    void *rows;
+    return harness_rows(h, &key_state_table, 0, value_text(bytes_str(key)), &rows) == 0 ? NULL : rows;
+}
+
+static size_t held(struct harness *h, const char *key)
+{
+    void *rows;
+    return harness_rows(h, &held_table, 0, value_text(bytes_str(key)), &rows);
+}
+
+static const Orderclerk__V1__DeadLetter *dead_letter(struct harness *h)
+{
+    return (const Orderclerk__V1__DeadLetter *)harness_take(h, TOPIC_DEAD_LETTERS, NULL);
+}
+
+static void applies_in_order_and_answers(void **state)
+{
+    struct harness *h = *state;
+    for (int i = 0; i < 5; i++)
+        send(h, A, "", 0, false);
+    harness_run(h);
+    int64_t count = 0;
+    assert_int_equal(answers(h, A, &count), 5);
+    assert_int_equal(count, 5);
+    assert_int_equal(count_of(h, A), 5);
+    assert_null(dead_letter(h));
+}
+
+static void duplicates_have_no_effect(void **state)
+{
+    struct harness *h = *state;
+    for (int i = 0; i < 3; i++)
+        send(h, A, "", 1, false);
+    harness_run(h);
+    send(h, A, "", 1, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1);
+    assert_int_equal(answers(h, A, NULL), 1);
+}
+
+static void foreign_records_are_known_by_id(void **state)
+{
+    struct harness *h = *state;
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
+    struct head head = {.event_id = bytes_str("click-4711")};
+    for (int i = 0; i < 3; i++)
+        harness_send_head(h, TOPIC_ORDERS, A, &request.base, &head);
+    harness_run(h);
+    harness_send_head(h, TOPIC_ORDERS, A, &request.base, &head);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1);
+}
+
+static void again_brings_the_same_answer(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "", 1, false);
+    harness_run(h);
+    struct head first;
+    assert_non_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &first));
+    send(h, A, "", 2, false);
+    harness_run(h);
+    assert_non_null(harness_take(h, TOPIC_VALIDATION_EVENTS, NULL));
+    send(h, A, "", 1, true);
+    harness_run(h);
+    struct head second;
+    assert_non_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &second));
+    assert_true(second.again && second.sequence == first.sequence &&
+                bytes_equal(second.event_id, first.event_id));
+    assert_null(harness_take(h, TOPIC_VALIDATION_EVENTS, NULL));
+    assert_int_equal(count_of(h, A), 2);
+}
+
+static void resend_on_control(void **state)
+{
+    struct harness *h = *state;
+    for (int i = 0; i < 3; i++) {
+        send(h, A, "", 0, false);
+        harness_run(h);
+    }
+    assert_int_equal(answers(h, A, NULL), 3);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_RESEND);
+    struct head head;
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_non_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &head));
+        assert_true(head.again && head.sequence == i);
+    }
+}
+
+static void a_gap_is_held_until_it_is_filled(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "", 1, false);
+    send(h, A, "", 3, false);
+    send(h, A, "", 4, false);
+    send(h, B, "", 1, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1);
+    assert_int_equal(count_of(h, B), 1);
+    assert_int_equal(held(h, A), 2);
+    assert_true(bytes_is(key_state(h, A)->held, "GAP"));
+    send(h, A, "", 2, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 4);
+    assert_int_equal(held(h, A), 0);
+    assert_null(key_state(h, A)->held.data);
+}
+
+static void an_old_gap_asks_the_writer_again(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "", 2, false);
+    harness_run(h);
+    assert_null(harness_take(h, TOPIC_CONTROL, NULL));
+    harness_advance(h, 31 * INSTANT_SECOND);
+    const Orderclerk__V1__Control *c = (const Orderclerk__V1__Control *)harness_take(h, TOPIC_CONTROL, NULL);
+    assert_non_null(c);
+    assert_string_equal(c->service, "orchestrator");
+    assert_int_equal(c->body_case, ORDERCLERK__V1__CONTROL__BODY_RESEND);
+    assert_string_equal(c->resend->topic, "commands.validator");
+    assert_int_equal(c->resend->from_sequence, 1);
+    harness_advance(h, 31 * INSTANT_SECOND);
+    assert_non_null(harness_take(h, TOPIC_CONTROL, NULL)); // and once more
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_SKIP_GAP);
+    assert_int_equal(count_of(h, A), 1);
+    assert_null(key_state(h, A)->held.data);
+}
+
+static void rejected_input_holds_its_order_only(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "", 0, false);
+    send(h, A, "reject", 0, false);
+    send(h, A, "", 0, false);
+    send(h, B, "", 0, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1); // what the refused decide had changed is undone
+    assert_int_equal(count_of(h, B), 1);
+    assert_int_equal(held(h, A), 2);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "REJECTED");
+    assert_non_null(strstr(letter->detail, "remarks"));
+    assert_true(letter->held && letter->value.len > 0);
+    assert_null(dead_letter(h));
+    assert_int_equal(harness_waiting(h, TOPIC_VALIDATION_EVENTS), 2);
+    // The program is mended: the operator lets it try again.
+    echo_accept_rejects = true;
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_REDRIVE);
+    assert_int_equal(count_of(h, A), 3);
+    assert_int_equal(held(h, A), 0);
+    assert_true(dead_letter(h)->settled);
+}
+
+static void redrive_that_fails_holds_again(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "reject", 0, false);
+    send(h, A, "", 0, false);
+    harness_run(h);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_REDRIVE);
+    assert_int_equal(held(h, A), 2);
+    assert_true(bytes_is(key_state(h, A)->held, "REJECTED"));
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_DISCARD); // all of it
+    assert_int_equal(held(h, A), 0);
+    assert_int_equal(count_of(h, A), 0);
+    send(h, A, "", 0, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1); // what was discarded leaves no gap
+}
+
+static void pause_and_resume(void **state)
+{
+    struct harness *h = *state;
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_PAUSE);
+    for (int i = 0; i < 3; i++)
+        send(h, A, "", 0, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 0);
+    assert_int_equal(held(h, A), 3);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_REDRIVE); // isn't a resume
+    assert_int_equal(held(h, A), 3);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_RESUME);
+    assert_int_equal(count_of(h, A), 3);
+}
+
+static void unknown_is_held_then_given_up(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "unknown", 0, false);
+    harness_run(h);
+    assert_true(bytes_is(key_state(h, A)->held, "UNKNOWN"));
+    assert_null(dead_letter(h));
+    harness_advance(h, 61 * INSTANT_SECOND);
+    assert_string_equal(dead_letter(h)->reason, "UNKNOWN_ORDER");
+    assert_null(key_state(h, A)->held.data);
+    send(h, A, "", 0, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1);
+}
+
+static void deadlines_fire_once_and_after_messages(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "deadline", 0, false);
+    harness_run(h);
+    harness_advance(h, 9 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 1);
+    harness_advance(h, 2 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 2);
+    harness_advance(h, 100 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 2);
+    assert_int_equal(answers(h, A, NULL), 2);
+}
+
+static void a_held_order_keeps_its_deadline(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "deadline", 0, false);
+    harness_run(h);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_PAUSE);
+    harness_advance(h, 60 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 1);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_RESUME);
+    harness_advance(h, INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 2);
+}
+
+static void effects_are_called_until_they_succeed(void **state)
+{
+    struct harness *h = *state;
+    struct effect_call call;
+    const Orderclerk__V1__EffectRequest *request;
+    assert_false(harness_effect(h, &call, &request));
+    send(h, A, "effect", 0, false);
+    harness_run(h);
+    assert_true(harness_effect(h, &call, &request));
+    assert_string_equal(request->kind, "echo");
+    assert_int_equal(call.attempt, 1);
+    struct uuid id = call.id;
+    harness_answer(h, id, EFFECT_FAILED, 503, bytes_str(""));
+    assert_int_equal(count_of(h, A), 2); // decide saw the failure
+    assert_false(harness_effect(h, &call, &request));
+    harness_advance(h, 2 * INSTANT_SECOND);
+    assert_true(harness_effect(h, &call, &request));
+    assert_true(uuid_equal(call.id, id)); // the same id on every try
+    assert_int_equal(call.attempt, 2);
+    harness_answer(h, id, EFFECT_OK, 200, bytes_str(""));
+    harness_advance(h, 600 * INSTANT_SECOND);
+    assert_false(harness_effect(h, &call, &request));
+    assert_int_equal(count_of(h, A), 3);
+    void *rows;
+    assert_int_equal(harness_rows(h, &effect_table, EFFECT_SLOT, value_i32(0), &rows), 0);
+}
+
+static void what_the_database_refuses_is_found_and_held(void **state)
+{
+    struct harness *h = *state;
+    for (int i = 0; i < 20; i++) {
+        char key[UUID_TEXT_SIZE];
+        snprintf(key, sizeof key, "0190b7a4-0000-7000-8000-0000000000%02x", i);
+        send(h, key, i == 13 ? "fail" : "", 0, false);
+    }
+    harness_run(h);
+    for (int i = 0; i < 20; i++) {
+        char key[UUID_TEXT_SIZE];
+        snprintf(key, sizeof key, "0190b7a4-0000-7000-8000-0000000000%02x", i);
+        assert_int_equal(count_of(h, key), i == 13 ? 0 : 1);
+        assert_int_equal(held(h, key), i == 13 ? 1 : 0);
+    }
+    assert_non_null(strstr(dead_letter(h)->detail, "echo_count"));
+}
+
+static void what_is_no_record_becomes_a_dead_letter(void **state)
+{
+    struct harness *h = *state;
+    harness_send_raw(h, TOPIC_COMMANDS_VALIDATOR, A, bytes_str("not protobuf"));
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
+    struct head other = {.key = bytes_str(B)};
+    harness_send_head(h, TOPIC_ORDERS, A, &request.base, &other); // the key and order_id differ
+    send(h, A, "", 0, false);
+    harness_run(h);
+    for (int i = 0; i < 2; i++) {
+        const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+        assert_non_null(letter);
+        assert_string_equal(letter->reason, "UNDECODABLE");
+        assert_false(letter->held);
+    }
+    assert_int_equal(count_of(h, A), 1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(applies_in_order_and_answers),
+        T(duplicates_have_no_effect),
+        T(foreign_records_are_known_by_id),
+        T(again_brings_the_same_answer),
+        T(resend_on_control),
+        T(a_gap_is_held_until_it_is_filled),
+        T(an_old_gap_asks_the_writer_again),
+        T(rejected_input_holds_its_order_only),
+        T(redrive_that_fails_holds_again),
+        T(pause_and_resume),
+        T(unknown_is_held_then_given_up),
+        T(deadlines_fire_once_and_after_messages),
+        T(a_held_order_keeps_its_deadline),
+        T(effects_are_called_until_they_succeed),
+        T(what_the_database_refuses_is_found_and_held),
+        T(what_is_no_record_becomes_a_dead_letter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+// Several lanes of one service, and a store and bus that fail: nothing is lost, nothing happens twice.
+#include "echo.h"
+
+#include "base/hash.h"
+#include "orderclerk/v1/commands.pb-c.h"
+#include "orderclerk/v1/validation_events.pb-c.h"
+#include "sim/ports_mem.h"
+#include "sim/store_mem.h"
+#include "unit/base/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTITIONS 4
+#define LANES_MAX  3
+#define ORDERS     40
+#define MESSAGES   8
+
+struct world {
+    struct clock_mem clock;
+    struct bus_mem *bus;
+    struct store_mem_db *db;
+    struct process {
+        struct bus_port *member;
+        struct store_port *store;
+        struct caller_mem *caller;
+        struct lane *lane;
+    } processes[LANES_MAX];
+    int sent[ORDERS];
+    uint64_t random;
+};
+
+static uint64_t next_random(struct world *w)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random;
+}
+
+static void start(struct world *w, int i)
+{
+    struct process *p = &w->processes[i];
+    p->member = bus_mem_join(w->bus, &echo_service);
+    p->store = store_mem_open(w->db);
+    p->caller = caller_mem_new(&w->clock.port);
+    struct lane_ports ports = {
+        .clock = &w->clock.port, .bus = p->member, .store = p->store, .caller = caller_mem_port(p->caller)};
+    struct lane_settings settings = {.batch_max_inputs = 7,
+                                     .batch_max_in_bytes = 1 << 20,
+                                     .batch_max_out_bytes = 1 << 20,
+                                     .stash_max_bytes = 8 << 20,
+                                     .session_timeout_us = 3 * INSTANT_SECOND,
+                                     .gap_resend_us = 30 * INSTANT_SECOND,
+                                     .unknown_hold_us = 60 * INSTANT_SECOND,
+                                     .idle_mark_us = 100 * INSTANT_MS};
+    p->lane = lane_new(&echo_service, &ports, &settings);
+}
+
+// As kill -9: nothing is given back; the group learns at once here.
+static void kill_process(struct world *w, int i)
+{
+    struct process *p = &w->processes[i];
+    if (p->lane == NULL)
+        return;
+    lane_free(p->lane);
+    bus_mem_leave(p->member);
+    store_mem_close(p->store);
+    caller_mem_free(p->caller);
+    *p = (struct process){.lane = NULL};
+}
+
+static void key_of(int order, char key[static UUID_TEXT_SIZE])
+{
+    snprintf(key, UUID_TEXT_SIZE, "0190b7a4-0000-7000-8000-0000000000%02x", order);
+}
+
+static void send_next(struct world *w, int order)
+{
+    char key[UUID_TEXT_SIZE];
+    char id[UUID_TEXT_SIZE];
+    struct arena *arena = arena_new(4096);
+    key_of(order, key);
+    int n = ++w->sent[order];
+    uuid_format(uuid_derive((struct uuid){{(uint8_t)order}}, "t", bytes_of(&n, sizeof n)), id);
+    struct head head = {.event_id = bytes_str(id),
+                        .key = bytes_str(key),
+                        .sequence = (uint64_t)n,
+                        .occurred_at = w->clock.now};
+    struct bytes value = head_write(arena, &head,
+                                    echo_command(n % 3 == 0   ? "effect"
+                                                 : n % 5 == 0 ? "deadline"
+                                                              : ""));
+    bus_mem_append(w->bus, TOPIC_COMMANDS_VALIDATOR, bytes_str(key), value);
+    if (next_random(w) % 4 == 0)
+        bus_mem_append(w->bus, TOPIC_COMMANDS_VALIDATOR, bytes_str(key), value); // a double
+    arena_free(arena);
+}
+
+static void turn(struct world *w)
+{
+    for (int i = 0; i < LANES_MAX; i++) {
+        if (w->processes[i].lane == NULL)
+            continue;
+        lane_step(w->processes[i].lane, 0);
+        struct effect_call call;
+        if (caller_mem_oldest(w->processes[i].caller, &call)) {
+            caller_mem_answer(w->processes[i].caller, call.id,
+                              next_random(w) % 3 == 0 ? EFFECT_FAILED : EFFECT_OK, 200, bytes_str(""));
+        }
+    }
+    w->clock.now += (instant)(next_random(w) % 50000);
+}
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    clock_mem_init(&w->clock, (instant)1790000000 * INSTANT_SECOND);
+    w->bus = bus_mem_new(PARTITIONS);
+    w->db = store_mem_db_new(echo_service.tables, echo_service.table_count, &w->clock.port);
+    w->random = 88172645463325252u;
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < LANES_MAX; i++)
+        kill_process(w, i);
+    store_mem_db_free(w->db);
+    bus_mem_free(w->bus);
+    free(w);
+    return 0;
+}
+
+// Answers on the topic: per order numbered without gaps once copies are left out, and no copy differs.
+static void check_answers(struct world *w, int order, int64_t ret_expected)
+{
+    char key[UUID_TEXT_SIZE];
+    key_of(order, key);
+    int32_t p = hash_partition(bytes_str(key), PARTITIONS);
+    uint64_t top = 0;
+    char ids[256][UUID_TEXT_SIZE];
+    for (int64_t o = 0; o < bus_mem_high(w->bus, TOPIC_VALIDATION_EVENTS, p); o++) {
+        const struct bus_record *r = bus_mem_record(w->bus, TOPIC_VALIDATION_EVENTS, p, o);
+        struct head head;
+        struct err e = head_read(r->value, &head);
+        assert_false(err_is(&e));
+        if (!bytes_is(r->key, key))
+            continue;
+        assert_true(head.sequence <= top + 1 && head.sequence < 256);
+        if (head.sequence == top + 1) {
+            top++;
+            uuid_format(head.id, ids[top]);
+        } else {
+            char id[UUID_TEXT_SIZE];
+            uuid_format(head.id, id);
+            assert_string_equal(id, ids[head.sequence]); // a copy is the same record
+        }
+    }
+    assert_true((int64_t)top <= ret_expected);
+    assert_true((int64_t)top >= w->sent[order]); // every command was answered
+}
+
+static void settle(struct world *w)
+{
+    for (int i = 0; i < LANES_MAX; i++) {
+        if (w->processes[i].lane == NULL)
+            start(w, i);
+        store_mem_on_call(w->processes[i].store, NULL, NULL);
+    }
+    for (int i = 0; i < 20000; i++)
+        turn(w);
+    for (int order = 0; order < ORDERS; order++) {
+        char key[UUID_TEXT_SIZE];
+        struct uuid id;
+        void *rows;
+        struct arena *arena = arena_new(4096);
+        key_of(order, key);
+        assert_true(uuid_parse(bytes_str(key), &id));
+        size_t n = store_mem_rows(w->db, &echo_table, 0, value_uuid(id), arena, &rows);
+        assert_int_equal(n, w->sent[order] > 0);
+        if (n == 1)
+            check_answers(w, order, ((struct echo_row *)rows)->count);
+        assert_int_equal(store_mem_rows(w->db, &held_table, 0, value_text(bytes_str(key)), arena, &rows), 0);
+        arena_free(arena);
+    }
+    struct arena *arena = arena_new(4096);
+    void *rows;
+    assert_int_equal(store_mem_all(w->db, &effect_table, arena, &rows), 0);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        struct slot_claim slot;
+        assert_true(store_mem_slot(w->db, p, arena, &slot));
+        assert_int_equal(slot.published_no, slot.batch_no); // I15
+    }
+    arena_free(arena);
+}
+
+static void lanes_share_the_slots(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    start(w, 1);
+    for (int round = 0; round < MESSAGES; round++) {
+        for (int order = 0; order < ORDERS; order++)
+            send_next(w, order);
+        for (int i = 0; i < 20; i++)
+            turn(w);
+    }
+    settle(w);
+}
+
+static void processes_die_at_any_time(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < LANES_MAX; i++)
+        start(w, i);
+    for (int round = 0; round < 400; round++) {
+        int order = (int)(next_random(w) % ORDERS);
+        if (w->sent[order] < MESSAGES)
+            send_next(w, order);
+        turn(w);
+        int victim = (int)(next_random(w) % LANES_MAX);
+        if (next_random(w) % 10 == 0)
+            kill_process(w, victim);
+        if (next_random(w) % 5 == 0 && w->processes[victim].lane == NULL)
+            start(w, victim);
+    }
+    settle(w);
+}
+
+static enum store_mem_fault any_fault(void *self, enum store_mem_call call)
+{
+    struct world *w = self;
+    (void)call;
+    switch (next_random(w) % 12) {
+    case 0:
+        return STORE_MEM_REFUSED;
+    case 1:
+        return STORE_MEM_LOST_BEFORE;
+    case 2:
+        return STORE_MEM_LOST_AFTER;
+    default:
+        return STORE_MEM_OK;
+    }
+}
+
+static void every_call_of_the_store_may_fail(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < LANES_MAX; i++) {
+        start(w, i);
+        store_mem_on_call(w->processes[i].store, any_fault, w);
+    }
+    for (int round = 0; round < 2000; round++) {
+        int order = (int)(next_random(w) % ORDERS);
+        if (w->sent[order] < MESSAGES)
+            send_next(w, order);
+        turn(w);
+    }
+    settle(w);
+}
+
+static void a_stopped_process_that_wakes_up_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    start(w, 1);
+    for (int round = 0; round < 200; round++) {
+        for (int k = 0; k < 3; k++) {
+            int order = (int)(next_random(w) % ORDERS);
+            if (w->sent[order] < MESSAGES)
+                send_next(w, order);
+        }
+        turn(w);
+        // Process 0 stands still with records in hand; the others take its slots, then it goes on unaware.
+        if (round % 20 == 10)
+            bus_mem_expire(w->processes[0].member);
+        if (round % 20 == 10) {
+            struct lane *stopped = w->processes[0].lane;
+            w->processes[0].lane = NULL;
+            for (int i = 0; i < 30; i++)
+                turn(w);
+            w->processes[0].lane = stopped;
+            for (int i = 0; i < 5; i++)
+                turn(w);
+            bus_mem_tell(w->processes[0].member);
+        }
+    }
+    settle(w);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(lanes_share_the_slots),
+        T(processes_die_at_any_time),
+        T(every_call_of_the_store_may_fail),
+        T(a_stopped_process_that_wakes_up_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
