@@ -1,6 +1,9 @@
-"""Runs a command beside a private stack whose addresses are in its environment, as `status --env` names them.
+"""Runs a command beside a private stack: empty topics, an empty database with roles and schemas.
 
     python3 tests/lib/with_stack.py [--services intake,desk] [--only kafka,postgres] -- ctest -L sql
+
+Its addresses are in the command's environment as `status --env` names them, but with ORDERCLERK_TEST_ for ORDERCLERK_ (which
+is for settings): ORDERCLERK_TEST_KAFKA, _TOPIC_PREFIX, _PARTITIONS, _PG_ADMIN, _PG_MIGRATE, _PG_INTAKE …, _INTAKE_URL ….
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with Stack([n for n in options.services.split(",") if n], infrastructure=[n for n in options.only.split(",") if n]) as stack:
-            return subprocess.run(options.command, env={**os.environ, **stack.shell_variables()}).returncode
+            variables = {"ORDERCLERK_TEST_" + key.removeprefix("ORDERCLERK_"): value for key, value in stack.shell_variables().items()}
+            return subprocess.run(options.command, env={**os.environ, **variables}).returncode
     except LocalError as error:
         print(f"with_stack: {error}", file=sys.stderr)
         return 1

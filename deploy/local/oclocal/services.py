@@ -30,7 +30,7 @@ class Service:
 @dataclass(frozen=True)
 class Double:
     """A Python program of tests/doubles that plays a part of the outside world. It serves GET /ready on HTTP_LISTEN and
-    knows Kafka, HTTP, SMTP and proto/ only; `extra_ports` become settings like SMTP_LISTEN."""
+    knows Kafka, HTTP, SMTP and proto/ only; `extra_ports` become settings like SMTP_LISTEN. Its options are in its --help."""
 
     name: str
     extra_ports: tuple[str, ...] = ()
@@ -57,11 +57,11 @@ SERVICES = (
 )
 
 DOUBLES = (
-    Double("warehouse"),
-    Double("carrier"),
+    Double("warehouse", settings={"FULFILLMENT": "{fulfillment}", "CARRIER": "{carrier}"}),
+    Double("carrier", settings={"FULFILLMENT": "{fulfillment}"}),
     Double("mail", extra_ports=("smtp",)),
-    Double("departments"),
-    Double("customer"),
+    Double("departments", settings={"INTAKE": "{intake}"}),
+    Double("customer", settings={"INTAKE": "{intake}", "MAIL": "{mail}"}),
 )
 
 PROGRAMS: dict[str, Service | Double] = {program.name: program for program in (*SERVICES, *DOUBLES)}
