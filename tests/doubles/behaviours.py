@@ -30,6 +30,10 @@ class Behaviours:
                     self._by_po[row["customer_po"]] = row
         return len(rows)
 
+    def empty(self) -> bool:
+        with self._lock:
+            return not self._by_ref
+
     def of_ref(self, channel_ref: str) -> dict:
         with self._lock:
             return self._by_ref.get(channel_ref, {})

@@ -18,6 +18,7 @@ import email.policy
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from program import Answer, Program, Request, address, options_parser, parse
@@ -237,7 +238,8 @@ class Server:
         self._program.journal.write("mail", message_id=message_id, to=recipients, tries=tries, answer=answer or "")
         return answer
 
-    async def serve(self, where: tuple[str, int]) -> None:
+    async def serve(self, where: tuple[str, int], on_listening: Callable[[int], None]) -> None:
+        """Until the program stops; tells the port once it is open."""
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await Session(self, reader, writer).run()
@@ -247,14 +249,11 @@ class Server:
                 writer.close()
 
         server = await asyncio.start_server(connected, *where, limit=LINE_MAX)
-        self._program.say("smtp listening", port=server.sockets[0].getsockname()[1])
-        self.listening = True
+        on_listening(server.sockets[0].getsockname()[1])
         while not self._program.stopping.is_set():
             await asyncio.sleep(0.1)
         self.stopped.set()
         server.close()
-
-    listening = False
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -279,11 +278,17 @@ def main(argv: list[str] | None = None) -> None:
     program.route("GET", "/mails", find)
     program.route("GET", r"/mails/(\d+)", show)
 
-    async def smtp() -> None:
-        server = Server(program, box, options.refuse)
-        program.ready = lambda: server.listening
-        await server.serve(address(options.smtp_listen))
+    smtp_port = 0
 
+    def listening(port: int) -> None:
+        nonlocal smtp_port
+        smtp_port = port
+        program.say("smtp listening", port=port)
+
+    async def smtp() -> None:
+        await Server(program, box, options.refuse).serve(address(options.smtp_listen), listening)
+
+    program.ready = lambda: smtp_port > 0
     program.run(lambda: asyncio.run(smtp()))
 
 
