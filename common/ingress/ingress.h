@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "lane/topic.h"
+#include "pg/migrate.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,16 +25,17 @@ struct ingress_settings {
     const char *pg;      // DSN
     const char *kafka;
     const char *topic_prefix;
-    int32_t slots;           // ingress slots in all (rows are made)
-    int32_t commit_max;      // submissions per commit
-    int32_t unpublished_max; // batches …
+    int32_t slots;              // ingress slots in all (rows are made)
+    int32_t commit_max;         // submissions per commit
+    int32_t unpublished_max;    // batches …
     int64_t unpublished_age_us; // … and age from which ingress_accepts says no
 };
 
 struct ingress_record {
     enum topic topic;
     struct bytes key;
-    const ProtobufCMessage *message; // common fields empty; packed at submit. VERSIONED topics: ingress gives the version
+    const ProtobufCMessage
+        *message; // common fields empty; packed at submit. VERSIONED topics: ingress gives the version
 };
 
 struct ingress_item {
@@ -42,7 +44,7 @@ struct ingress_item {
     struct bytes scope;
     struct bytes key;
     uint8_t fingerprint[32];
-    struct bytes kind;         // "order", "request", "reply", "callback", "reference", "stock"
+    struct bytes kind; // "order", "request", "reply", "callback", "reference", "stock"
     struct bytes content_type;
     struct bytes raw;          // as received
     struct uuid subject;       // order id or nil; what a repeat is answered with
@@ -50,26 +52,42 @@ struct ingress_item {
     uint8_t content_hash[32];  // … asked for what; all zero: don't look
     const struct ingress_record *records;
     size_t record_count;
+    // Optional:
+    struct uuid
+        id; // of the submission (version 7), when records or the answer name it; nil: ingress makes one
+    struct bytes
+        client_key; // a second name that no other submission may have, with its scope inside; absent: none
+    // Called from ingress's thread for each record when an order with the same look was accepted within 24 hours: may put
+    // `subject` (UUID text, of that order) into the message.
+    void (*suspect)(enum topic topic, ProtobufCMessage *message, char *subject);
 };
 
 enum ingress_status {
     INGRESS_STORED,
-    INGRESS_REPEATED,  // same scope, key and fingerprint: `subject` is the first one's
-    INGRESS_CONFLICT,  // same scope and key, another fingerprint
-    INGRESS_FAILED,    // not stored, and known not to be: answer 503
-    INGRESS_UNKNOWN,   // the commit's outcome is unknown: answer 503; the client asks again with its key
+    INGRESS_REPEATED, // same scope, key and fingerprint: `subject` is the first one's
+    INGRESS_CONFLICT, // same scope and key, another fingerprint
+    INGRESS_FAILED,   // not stored, and known not to be: answer 503
+    INGRESS_UNKNOWN,  // the commit's outcome is unknown: answer 503; the client asks again with its key
 };
 struct ingress_answer {
     enum ingress_status status;
     struct uuid submission;
     struct uuid subject;
-    const char *text;
+    struct uuid look_alike; // STORED: who asked for the same within 24 hours; nil: nobody
+    const char *text;       // FAILED, UNKNOWN: why
 };
 
 struct err ingress_open(const struct ingress_settings *settings, struct ingress **ret_ingress) ERR_MUST_CHECK;
-// Copies what it needs. done is called once, from ingress's thread, after the commit or its failure.
+// Copies what it needs. done is called once, from ingress's thread, after the commit or its failure (from the caller's own,
+// with FAILED, when a record is larger than Kafka takes).
 void ingress_submit(struct ingress *ingress, const struct ingress_item *item,
                     void (*done)(void *self, const struct ingress_answer *answer), void *self);
 // False: too much is unpublished, or the database is away: answer 503 with this Retry-After. Any thread.
 bool ingress_accepts(struct ingress *ingress, int *ret_retry_after_s);
 void ingress_close(struct ingress *ingress); // commits what is queued, publishes (bounded), frees the slots
+// Why submissions can't be taken or published just now; "": nothing is wrong. Any thread.
+void ingress_trouble(struct ingress *ingress, char ret_text[static ERR_TEXT_MAX]);
+
+// Migration set "ingress": the tables, in the service's schema.
+extern const struct migration ingress_migrations[];
+extern const unsigned ingress_migrations_count;
