@@ -383,7 +383,8 @@ static struct err add_cell(struct pg_array *array, const struct table *table, co
         break;
     case COLUMN_INSTANT:
         if (*(const instant *)value != INSTANT_NONE && *(const instant *)value < PG_INSTANT_MIN)
-            return err_make(ERR_REJECT, "%s.%s: an instant before 4714 BC", table->name, column->name);
+            return err_make(ERR_REJECT, "%s.%s: an instant before 4714 BC (SQLSTATE 22008)", table->name,
+                            column->name);
         pg_array_instant(array, *(const instant *)value);
         break;
     }

@@ -263,7 +263,7 @@ static bool any_locked(struct store_mem *m, const struct slot_fence *slots, size
 
 static struct err slot_locked(void)
 {
-    return err_make(ERR_RETRY, "slot: a row is locked by another transaction");
+    return err_make(ERR_RETRY, "slot: a row is locked by another transaction (SQLSTATE 55P03)");
 }
 
 static int64_t greater(int64_t a, int64_t b)
@@ -285,7 +285,8 @@ static struct err store_published(struct store_mem *m, enum store_mem_call call,
     for (size_t i = 0; i < count; i++) {
         struct mem_slot *s = slot_of(m->db, slots[i].slot);
         if (owned(m->db, slots[i].slot, slots[i].epoch) && slots[i].published_no > s->batch_no)
-            return leave(m, err_make(ERR_REJECT, "slot: breaks the check slot_published_no"), lost_after);
+            return leave(m, err_make(ERR_REJECT, "slot: breaks the check slot_published_no (SQLSTATE 23514)"),
+                         lost_after);
     }
     for (size_t i = 0; i < count; i++) {
         if (!owned(m->db, slots[i].slot, slots[i].epoch))
@@ -365,7 +366,8 @@ static struct err check_query(const struct store_query *q)
     for (size_t i = 0; i < q->value_count; i++) {
         if (q->values[i].type == COLUMN_TEXT && q->values[i].text.data != NULL &&
             !bytes_is_utf8(q->values[i].text))
-            return err_make(ERR_REJECT, "%s: a value to look up isn't well-formed UTF-8", q->table->name);
+            return err_make(ERR_REJECT, "%s: a value to look up isn't well-formed UTF-8 (SQLSTATE 22021)",
+                            q->table->name);
     }
     return err_ok();
 }
@@ -392,7 +394,8 @@ static struct err answer(struct store_mem *m, struct store_query *q, struct aren
     }
     for (size_t i = 0; q->table->kind == TABLE_ROWS && i < count; i++) {
         if (found[i]->locked_by != NULL && found[i]->locked_by != m)
-            return err_make(ERR_RETRY, "%s: a row is locked by another transaction", q->table->name);
+            return err_make(ERR_RETRY, "%s: a row is locked by another transaction (SQLSTATE 55P03)",
+                            q->table->name);
         lock_row(m, found[i]);
     }
     unsigned char *rows = arena_alloc_array(arena, count, q->table->row_size);
@@ -437,9 +440,11 @@ static struct err mem_begin(void *self, struct slot_fence *fences, size_t fence_
         if (!fences[i].ret_owned)
             continue;
         if (fences[i].published_no > fences[i].batch_no + 1)
-            return leave(m,
-                         roll_back_with(m, err_make(ERR_REJECT, "slot: breaks the check slot_published_no")),
-                         lost_after);
+            return leave(
+                m,
+                roll_back_with(
+                    m, err_make(ERR_REJECT, "slot: breaks the check slot_published_no (SQLSTATE 23514)")),
+                lost_after);
         s->locked_by = m;
         mine[m->fence_count++] = fences[i];
     }
@@ -483,18 +488,28 @@ static struct err apply_row(struct store_mem *m, const struct store_change *chan
     abort();
 }
 
+static size_t sent_columns(const struct store_change *change)
+{
+    return change->kind == CHANGE_DELETE ? change->table->key_count : change->table->column_count;
+}
+
 static struct err apply(struct store_mem *m, const struct store_changes *changes, struct mem_undo *undo)
 {
     for (size_t c = 0; c < changes->change_count; c++) {
         const struct store_change *change = &changes->changes[c];
         for (size_t i = 0; i < change->row_count; i++) {
-            struct err e = mem_row_check_values(change->table, change->rows[i]);
+            struct err e = mem_row_check_instants(change->table, change->rows[i], sent_columns(change));
             if (err_is(&e))
                 return e;
         }
     }
     for (size_t c = 0; c < changes->change_count; c++) {
         const struct store_change *change = &changes->changes[c];
+        for (size_t i = 0; i < change->row_count; i++) {
+            struct err e = mem_row_check_texts(change->table, change->rows[i], sent_columns(change));
+            if (err_is(&e))
+                return e;
+        }
         for (size_t i = 0; i < change->row_count; i++) {
             struct err e = apply_row(m, change, change->rows[i], undo);
             if (err_is(&e))
@@ -504,9 +519,9 @@ static struct err apply(struct store_mem *m, const struct store_changes *changes
     for (size_t i = 0; i < changes->position_count; i++) {
         const struct store_position *p = &changes->positions[i];
         if (p->topic <= TOPIC_NONE || (int)p->topic >= TOPIC_MAX)
-            return err_make(ERR_REJECT, "position: breaks the check position_topic");
+            return err_make(ERR_REJECT, "position: breaks the check position_topic (SQLSTATE 23514)");
         if (p->next_offset < 0)
-            return err_make(ERR_REJECT, "position: breaks the check position_next_offset");
+            return err_make(ERR_REJECT, "position: breaks the check position_next_offset (SQLSTATE 23514)");
     }
     return err_ok();
 }
@@ -759,7 +774,9 @@ bool store_mem_slot(struct store_mem_db *db, int32_t slot, struct arena *arena, 
 struct err store_mem_put(struct store_mem_db *db, const struct table *table, const void *row)
 {
     struct mem_undo undo = {0};
-    struct err e = mem_row_check_values(table, row);
+    struct err e = mem_row_check_instants(table, row, table->column_count);
+    if (!err_is(&e))
+        e = mem_row_check_texts(table, row, table->column_count);
     if (!err_is(&e))
         e = mem_insert(table_of(db, table), row, &undo);
     mem_undo_keep(&undo);

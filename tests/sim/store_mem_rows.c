@@ -185,6 +185,10 @@ static size_t lower_bound(const struct mem_table *table, const void *row)
 
 struct mem_row *mem_find(const struct mem_table *table, const void *row)
 {
+    for (size_t i = 0; i < table->table->key_count; i++) {
+        if (cell_is_null(&table->table->columns[i], row))
+            return NULL; // equal to nothing
+    }
     size_t at = lower_bound(table, row);
     if (at < table->count && mem_compare_keys(table->table, table->rows[at]->data, row) == 0)
         return table->rows[at];
@@ -244,16 +248,26 @@ void mem_undo_keep(struct mem_undo *undo)
     *undo = (struct mem_undo){0};
 }
 
-struct err mem_row_check_values(const struct table *table, const void *row)
+struct err mem_row_check_instants(const struct table *table, const void *row, size_t column_count)
 {
-    for (size_t i = 0; i < table->column_count; i++) {
+    for (size_t i = 0; i < column_count; i++) {
         const struct column *c = &table->columns[i];
-        if (cell_is_null(c, row))
-            continue;
-        if (c->type == COLUMN_TEXT && !bytes_is_utf8(*(const struct bytes *)cell(c, row)))
-            return err_make(ERR_REJECT, "%s.%s: not well-formed UTF-8", table->name, c->name);
-        if (c->type == COLUMN_INSTANT && *(const instant *)cell(c, row) < INSTANT_MIN)
-            return err_make(ERR_REJECT, "%s.%s: an instant before 4714 BC", table->name, c->name);
+        if (c->type == COLUMN_INSTANT && !cell_is_null(c, row) &&
+            *(const instant *)cell(c, row) < INSTANT_MIN)
+            return err_make(ERR_REJECT, "%s.%s: an instant before 4714 BC (SQLSTATE 22008)", table->name,
+                            c->name);
+    }
+    return err_ok();
+}
+
+struct err mem_row_check_texts(const struct table *table, const void *row, size_t column_count)
+{
+    for (size_t i = 0; i < column_count; i++) {
+        const struct column *c = &table->columns[i];
+        if (c->type == COLUMN_TEXT && !cell_is_null(c, row) &&
+            !bytes_is_utf8(*(const struct bytes *)cell(c, row)))
+            return err_make(ERR_REJECT, "%s.%s: not well-formed UTF-8 (SQLSTATE 22021)", table->name,
+                            c->name);
     }
     return err_ok();
 }
@@ -263,11 +277,11 @@ static struct err check_constraints(const struct table *table, const void *row)
     for (size_t i = 0; i < table->column_count; i++) {
         const struct column *c = &table->columns[i];
         if (!c->nullable && cell_is_null(c, row))
-            return err_make(ERR_REJECT, "%s.%s: must not be null", table->name, c->name);
+            return err_make(ERR_REJECT, "%s.%s: must not be null (SQLSTATE 23502)", table->name, c->name);
     }
     const char *broken = table->check == NULL ? NULL : table->check(row);
     if (broken != NULL)
-        return err_make(ERR_REJECT, "%s: breaks the check %s", table->name, broken);
+        return err_make(ERR_REJECT, "%s: breaks the check %s (SQLSTATE 23514)", table->name, broken);
     return err_ok();
 }
 
@@ -295,7 +309,8 @@ static struct err check_uniques(const struct mem_table *table, const void *row, 
             if (other == self || (unique->where != NULL && !unique->where(other->data)))
                 continue;
             if (same_unique(t, unique, row, other->data))
-                return err_make(ERR_REJECT, "%s: breaks %s, which is unique", t->name, unique->name);
+                return err_make(ERR_REJECT, "%s: breaks %s, which is unique (SQLSTATE 23505)", t->name,
+                                unique->name);
         }
     }
     return err_ok();
@@ -303,7 +318,7 @@ static struct err check_uniques(const struct mem_table *table, const void *row, 
 
 static struct err lock_refused(const struct table *table)
 {
-    return err_make(ERR_RETRY, "%s: a row is locked by another transaction", table->name);
+    return err_make(ERR_RETRY, "%s: a row is locked by another transaction (SQLSTATE 55P03)", table->name);
 }
 
 struct err mem_insert(struct mem_table *table, const void *row, struct mem_undo *undo)
@@ -313,7 +328,7 @@ struct err mem_insert(struct mem_table *table, const void *row, struct mem_undo 
     if (err_is(&e))
         return e;
     if (mem_find(table, row) != NULL)
-        return err_make(ERR_REJECT, "%s: breaks %s_pkey, which is unique", t->name, t->name);
+        return err_make(ERR_REJECT, "%s: breaks %s_pkey, which is unique (SQLSTATE 23505)", t->name, t->name);
     e = check_uniques(table, row, NULL);
     if (err_is(&e))
         return e;

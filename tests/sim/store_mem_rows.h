@@ -29,8 +29,10 @@ struct mem_undo {
 
 void mem_table_free(struct mem_table *table);
 
-// Values that PostgreSQL can't hold: bad UTF-8, an instant out of range. Looked at before a statement's first row.
-struct err mem_row_check_values(const struct table *table, const void *row);
+// Values that PostgreSQL can't hold. store_pg looks at instants before it sends anything; the server looks at a statement's
+// texts before its first row. column_count: of those that are sent.
+struct err mem_row_check_instants(const struct table *table, const void *row, size_t column_count);
+struct err mem_row_check_texts(const struct table *table, const void *row, size_t column_count);
 // REJECT: not null, check, primary key, unique, in this order. RETRY: locked by a transaction.
 struct err mem_insert(struct mem_table *table, const void *row, struct mem_undo *undo);
 // A row that isn't there is left alone, as SQL's UPDATE and DELETE do.
