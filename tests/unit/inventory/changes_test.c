@@ -1,0 +1,220 @@
+// News about stock: receipts, announcements, counts in the past, safety stock; levels told to the world.
+#include "desk.h"
+
+#include "orderclerk/v1/dead_letters.pb-c.h"
+#include "unit/base/unit.h"
+
+#include <string.h>
+
+static const char *const skus[] = {"P1"};
+
+static int setup(void **state)
+{
+    struct harness *h = harness_new(&inventory_lane);
+    desk_product(h, "P1", 1, NULL, false, false);
+    harness_run(h);
+    *state = h;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    desk_check(*state, skus, COUNT_OF(skus));
+    harness_free(*state);
+    return 0;
+}
+
+static const Orderclerk__V1__DeadLetter *dead_letter(struct harness *h)
+{
+    harness_run(h);
+    return (const void *)harness_take(h, TOPIC_DEAD_LETTERS, NULL);
+}
+
+static void one_level_per_input(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    desk_receive(h, "P1", "SH1", 5);
+    harness_run(h);
+    const struct line line = {1, "P1", 12, false, 0};
+    desk_reserve(h, desk_order(1), 1, &line, 1);
+    harness_run(h);
+    static const int64_t expected[][3] = {{1, 10, 0}, {2, 15, 0}, {3, 15, 12}};
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        struct head head;
+        const Orderclerk__V1__StockLevel *level = (const void *)harness_take(h, TOPIC_STOCK_LEVELS, &head);
+        assert_non_null(level);
+        assert_true(bytes_is(head.key, "P1@SH1"));
+        assert_int_equal(level->saga_revision, expected[i][0]);
+        assert_int_equal(level->on_hand, expected[i][1]);
+        assert_int_equal(level->reserved, expected[i][2]);
+    }
+    assert_int_equal(harness_waiting(h, TOPIC_STOCK_LEVELS), 0);
+}
+
+static void receipt_uses_up_the_announcement(void **state)
+{
+    struct harness *h = *state;
+    desk_announce(h, "P1", "SH1", 10, "2026-12-01");
+    desk_receive(h, "P1", "SH1", 4);
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").incoming, 6);
+    assert_true(bytes_is(desk_stock(h, "P1", "SH1").incoming_date, "2026-12-01"));
+    desk_receive(h, "P1", "SH1", 40);
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").incoming, 0);
+    assert_null(desk_stock(h, "P1", "SH1").incoming_date.data);
+}
+
+static void count_of_now(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    harness_advance(h, INSTANT_SECOND);
+    desk_count(h, "P1", "SH1", 7, harness_now(h));
+    desk_count(h, "P1", "SH2", 3, harness_now(h)); // never heard of before
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 7);
+    assert_int_equal(desk_stock(h, "P1", "SH2").on_hand, 3);
+    assert_null(dead_letter(h));
+}
+
+// What came and went after the count isn't part of it.
+static void count_of_the_past(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 100);
+    harness_run(h);
+    const struct line line = {1, "P1", 30, false, 0};
+    desk_reserve(h, desk_order(1), 1, &line, 1);
+    harness_advance(h, INSTANT_HOUR);
+    instant counted_at = harness_now(h);
+    harness_advance(h, 25 * INSTANT_MINUTE);
+    desk_receive(h, "P1", "SH1", 50);
+    harness_advance(h, 25 * INSTANT_MINUTE);
+    desk_consume(h, desk_order(1), "SHIP-1", "SH1", &line);
+    harness_advance(h, INSTANT_HOUR);
+    desk_count(h, "P1", "SH1", 98, counted_at); // two fewer than the 100 on the books then
+    desk_receive(h, "P1", "SH1", 1000);         // in the same batch
+    harness_run(h);
+    struct stock_row s = desk_stock(h, "P1", "SH1");
+    assert_int_equal(s.on_hand, 1000 + 120 - 2);
+    assert_int_equal(s.reserved, 0);
+    desk_count(h, "P1", "SH1", 5, counted_at); // not newer: ignored
+    desk_count(h, "P1", "SH1", 5, counted_at - 1);
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 1118);
+    desk_count(h, "P1", "SH1", 98,
+               counted_at + INSTANT_MINUTE); // later, and the first one's correction holds for it
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 1118);
+}
+
+static void newer_count_takes_the_place_of_one_under_way(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 100);
+    harness_advance(h, INSTANT_HOUR);
+    instant counted_at = harness_now(h);
+    harness_advance(h, INSTANT_HOUR);
+    desk_receive(h, "P1", "SH1", 1);
+    harness_advance(h, INSTANT_MINUTE);
+    desk_count(h, "P1", "SH1", 90, counted_at);
+    desk_count(h, "P1", "SH1", 91,
+               harness_now(h)); // in the same batch: the older one's look back comes too late
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 91);
+}
+
+static void count_never_takes_what_orders_hold(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    harness_run(h);
+    const struct line line = {1, "P1", 8, false, 0};
+    desk_reserve(h, desk_order(1), 1, &line, 1);
+    harness_advance(h, INSTANT_SECOND);
+    desk_count(h, "P1", "SH1", 5, harness_now(h));
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "STOCK_DISCREPANCY");
+    struct stock_row s = desk_stock(h, "P1", "SH1");
+    assert_int_equal(s.on_hand, 8);
+    assert_int_equal(s.reserved, 8);
+    assert_int_equal(s.missing, 3);
+    harness_advance(h, INSTANT_SECOND);
+    desk_count(h, "P1", "SH1", 9, harness_now(h)); // found again
+    harness_run(h);
+    s = desk_stock(h, "P1", "SH1");
+    assert_int_equal(s.on_hand, 9);
+    assert_int_equal(s.missing, 0);
+}
+
+static void safety_stock_is_kept(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    desk_safety(h, "P1", "SH1", 4);
+    harness_run(h);
+    const struct line line = {1, "P1", 10, true, 0};
+    desk_reserve(h, desk_order(1), 1, &line, 1);
+    harness_run(h);
+    assert_int_equal(desk_share(h, desk_order(1), 1, "P1", NULL).reserved, 6);
+    desk_safety(h, "P1", "SH1", 1); // what is set free goes to who waits
+    harness_run(h);
+    assert_int_equal(desk_share(h, desk_order(1), 1, "P1", NULL).reserved, 9);
+}
+
+static void senseless_changes_hold_nothing_up(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 0);
+    desk_receive(h, "P1", "SH1", -5);
+    desk_receive(h, "P1", "SH1", INT64_MAX);
+    desk_announce(h, "P1", "SH1", 5, "2026-02-30");
+    desk_count(h, "P1", "SH1", -1, harness_now(h));
+    desk_count(h, "P1", "SH1", 1, 0);
+    desk_count(h, "P1", "SH1", 1, harness_now(h) + INSTANT_HOUR);
+    desk_safety(h, "P1", "SH1", -1);
+    desk_receive(h, "", "SH1", 1);
+    for (int i = 0; i < 9; i++) {
+        const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+        assert_non_null(letter);
+        assert_string_equal(letter->reason, "STOCK_CHANGE_REFUSED");
+        assert_false(letter->held);
+    }
+    desk_receive(h, "P1", "SH1", 3);
+    harness_run(h);
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 3);
+}
+
+static void too_old_a_count(void **state)
+{
+    struct harness *h = *state;
+    instant long_ago = harness_now(h);
+    harness_advance(h, 8 * INSTANT_DAY);
+    desk_receive(h, "P1", "SH1", 3);
+    harness_advance(h, INSTANT_SECOND);
+    desk_count(h, "P1", "SH1", 9, long_ago);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_non_null(strstr(letter->detail, "7 days"));
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 3);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(one_level_per_input),
+        TEST(receipt_uses_up_the_announcement),
+        TEST(count_of_now),
+        TEST(count_of_the_past),
+        TEST(newer_count_takes_the_place_of_one_under_way),
+        TEST(count_never_takes_what_orders_hold),
+        TEST(safety_stock_is_kept),
+        TEST(senseless_changes_hold_nothing_up),
+        TEST(too_old_a_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
