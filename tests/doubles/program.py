@@ -22,8 +22,14 @@ SETTING = "ORDERCLERK_"
 BODY_MAX = 16 * 1024 * 1024  # a feed registers whole files here
 
 
+def tool_parser(purpose: str) -> argparse.ArgumentParser:
+    """For programs that do one thing and end."""
+    return argparse.ArgumentParser(description=purpose, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+
+
 def options_parser(purpose: str, listen: str = "127.0.0.1:0") -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=purpose, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    """For programs that serve until a signal: `listen` is the default address."""
+    parser = tool_parser(purpose)
     parser.add_argument("--http-listen", default=listen, metavar="HOST:PORT")
     parser.add_argument("--instance", default="", metavar="NAME", help="name in log lines")
     parser.add_argument("--journal", default="", metavar="FILE", help="JSON lines of everything received and sent")
