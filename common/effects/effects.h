@@ -24,7 +24,7 @@ enum effect_outcome {
 struct effect_call {
     struct uuid id;
     int32_t slot;
-    int32_t attempt;      // this try's number, from 1
+    int32_t attempt; // this try's number, from 1
     struct bytes target;
     instant due;          // not before
     struct bytes request; // an EffectRequest (proto/orderclerk/v1/outbox.proto)
@@ -52,16 +52,17 @@ struct caller_port {
 };
 
 struct caller_settings {
-    int64_t timeout_us;          // whole call
+    int64_t timeout_us; // whole call
     int64_t connect_timeout_us;
-    int32_t per_target;          // calls under way per target
+    int32_t per_target; // calls under way per target
     int32_t total;
-    int32_t breaker_failures;    // in a row, until the target is left alone …
-    int64_t breaker_open_us;     // … for this long; then one try
-    const char *smtp_url;        // smtp://host:port; NULL: no SMTP effects
+    int32_t breaker_failures; // in a row, until the target is left alone …
+    int64_t breaker_open_us;  // … for this long; then one try
+    const char *smtp_url;     // smtp://host:port; NULL: no SMTP effects
     const char *smtp_user, *smtp_password;
     void (*wake)(void *wake_self); // called from the effect thread when a result is there
     void *wake_self;
 };
-struct err caller_curl_open(const struct caller_settings *settings, struct caller_port **ret_caller) ERR_MUST_CHECK;
+struct err caller_curl_open(const struct caller_settings *settings,
+                            struct caller_port **ret_caller) ERR_MUST_CHECK;
 void caller_curl_close(struct caller_port *caller); // waits for the thread; calls under way are aborted

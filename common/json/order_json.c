@@ -58,7 +58,7 @@ const size_t order_rule_count = sizeof order_rules / sizeof order_rules[0];
 static void line_problem(struct jsonr_problems *problems, size_t index, const char *member, const char *code,
                          const char *remedy, const char *detail)
 {
-    char field[64];
+    char field[96]; // an index, the text around it and a member's name
     snprintf(field, sizeof field, "lines[%zu].%s", index, member);
     jsonr_problem(problems, code, field, remedy, "%s", detail);
 }
