@@ -44,7 +44,8 @@ struct bus_kafka_settings {
 // Joins the group. CONFIG: a topic is missing, topics differ in their number of partitions (all of inputs and outputs
 // must have the same), or a setting is refused. RETRY: no broker answers; call again.
 // The arrays and strings of settings must outlive the bus.
-struct err bus_kafka_open(const struct bus_kafka_settings *settings, struct bus_port **ret_bus) ERR_MUST_CHECK;
+struct err bus_kafka_open(const struct bus_kafka_settings *settings,
+                          struct bus_port **ret_bus) ERR_MUST_CHECK;
 // Leaves the group and drops what isn't sent yet. Waits a bounded time for a broker that is away. NULL is fine.
 void bus_kafka_close(struct bus_port *bus);
 // Partitions of every topic: slots are 0 … this - 1.

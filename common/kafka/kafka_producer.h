@@ -16,8 +16,8 @@
 struct kafka_producer;
 
 enum kafka_report_kind {
-    KAFKA_REPORT_NONE, // the timeout passed, or kafka_producer_wake was called
-    KAFKA_REPORT_SENT, // the record with this tag is on its topic
+    KAFKA_REPORT_NONE,   // the timeout passed, or kafka_producer_wake was called
+    KAFKA_REPORT_SENT,   // the record with this tag is on its topic
     KAFKA_REPORT_FAILED, // beyond repair, said once: close, open again, send again what has no report
 };
 
@@ -28,8 +28,8 @@ struct kafka_report {
 };
 
 // Errors as bus_kafka_open. The strings of cluster must outlive the producer; outputs is copied.
-struct err kafka_producer_open(const struct kafka_cluster *cluster, const enum topic *outputs, size_t output_count,
-                               struct kafka_producer **ret_producer) ERR_MUST_CHECK;
+struct err kafka_producer_open(const struct kafka_cluster *cluster, const enum topic *outputs,
+                               size_t output_count, struct kafka_producer **ret_producer) ERR_MUST_CHECK;
 // Drops what isn't sent yet. NULL is fine.
 void kafka_producer_close(struct kafka_producer *producer);
 
@@ -37,7 +37,8 @@ void kafka_producer_close(struct kafka_producer *producer);
 // large. CONFIG: its topic isn't one of outputs.
 struct err kafka_producer_send(struct kafka_producer *producer, const struct bus_out *record) ERR_MUST_CHECK;
 // The next report, waiting up to timeout_us.
-void kafka_producer_next(struct kafka_producer *producer, int64_t timeout_us, struct kafka_report *ret_report);
+void kafka_producer_next(struct kafka_producer *producer, int64_t timeout_us,
+                         struct kafka_report *ret_report);
 // Records sent whose reports have not come yet.
 size_t kafka_producer_unreported(const struct kafka_producer *producer);
 // Waits up to max_us until every record has been reported. True: all have. The reports stay for kafka_producer_next.

@@ -1,0 +1,309 @@
+// The idempotent producer: headers, partitions and delivery reports.
+//
+// Headers are CloudEvents 1.0, Kafka protocol binding, binary content mode (§3.2): any CloudEvents SDK reads them.
+#include "kafka/kafka_producer.h"
+
+#include "base/hash.h"
+#include "kafka/kafka_conf.h"
+#include "kafka/kafka_producer_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// How long opening waits for the topics' metadata: longer than a connection's set-up.
+#define METADATA_TIMEOUT_MS 6000
+#define HEADER_COUNT        8
+
+struct kafka_producer {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue; // delivery reports and errors
+    struct kafka_cluster cluster;
+    struct kafka_wait own_wait;
+    struct kafka_wait *wait;
+    rd_kafka_topic_t *topics[TOPIC_MAX];
+    int32_t partitions;
+    size_t under_way; // sent, no report yet
+    // Tags of reports not yet given on, a ring. Bounded by librdkafka's queue.buffering.max.messages, since a record
+    // counts there until its report has been taken.
+    uint64_t *tags;
+    size_t tag_first, tag_count, tag_size; // tag_size: a power of two
+    bool failed, failure_told;
+    char failure[ERR_TEXT_MAX];
+};
+
+static struct err open_topics(struct kafka_producer *p, const enum topic *outputs, size_t output_count)
+{
+    char name[KAFKA_TOPIC_NAME_SIZE];
+    for (size_t i = 0; i < output_count; i++) {
+        struct err e = kafka_conf_topic_name(&p->cluster, outputs[i], name);
+        if (err_is(&e))
+            return e;
+        assert((int)outputs[i] > 0 && outputs[i] < TOPIC_MAX);
+        if (p->topics[outputs[i]] != NULL)
+            continue;
+        p->topics[outputs[i]] = rd_kafka_topic_new(p->rk, name, NULL);
+        if (p->topics[outputs[i]] == NULL)
+            return err_make(ERR_CONFIG, "Kafka topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
+    }
+    return err_ok();
+}
+
+static struct err start(struct kafka_producer *p, const enum topic *outputs, size_t output_count,
+                        struct kafka_wait *wait)
+{
+    p->wait = wait;
+    struct err e = kafka_conf_open(KAFKA_PRODUCER, &p->cluster, NULL, &p->rk);
+    if (err_is(&e))
+        return e;
+    p->queue = rd_kafka_queue_get_main(p->rk);
+    kafka_wait_watch(p->wait, p->queue);
+    return open_topics(p, outputs, output_count);
+}
+
+static struct kafka_producer *allocate(const struct kafka_cluster *cluster)
+{
+    struct kafka_producer *p = calloc(1, sizeof *p);
+    assert(p != NULL);
+    p->cluster = *cluster;
+    p->own_wait.fd = -1;
+    return p;
+}
+
+struct err kafka_producer_make(const struct kafka_cluster *cluster, const enum topic *outputs,
+                               size_t output_count, struct kafka_wait *wait,
+                               struct kafka_producer **ret_producer)
+{
+    struct kafka_producer *p = allocate(cluster);
+    struct err e = start(p, outputs, output_count, wait);
+    if (err_is(&e)) {
+        kafka_producer_close(p);
+        return e;
+    }
+    *ret_producer = p;
+    return err_ok();
+}
+
+struct err kafka_producer_ask_partitions(struct kafka_producer *p, const enum topic *topics,
+                                         size_t topic_count, int32_t *ret_partitions)
+{
+    struct err e =
+        kafka_conf_partitions(p->rk, &p->cluster, topics, topic_count, METADATA_TIMEOUT_MS, &p->partitions);
+    if (!err_is(&e))
+        *ret_partitions = p->partitions;
+    return e;
+}
+
+void kafka_producer_set_partitions(struct kafka_producer *p, int32_t partitions)
+{
+    p->partitions = partitions;
+}
+
+struct err kafka_producer_open(const struct kafka_cluster *cluster, const enum topic *outputs,
+                               size_t output_count, struct kafka_producer **ret_producer)
+{
+    struct kafka_producer *p = allocate(cluster);
+    int32_t partitions;
+    struct err e = kafka_wait_open(&p->own_wait);
+    if (!err_is(&e))
+        e = start(p, outputs, output_count, &p->own_wait);
+    if (!err_is(&e))
+        e = kafka_producer_ask_partitions(p, outputs, output_count, &partitions);
+    if (err_is(&e)) {
+        kafka_producer_close(p);
+        return e;
+    }
+    *ret_producer = p;
+    return err_ok();
+}
+
+void kafka_producer_close(struct kafka_producer *p)
+{
+    if (p == NULL)
+        return;
+    for (size_t i = 0; i < TOPIC_MAX; i++) {
+        if (p->topics[i] != NULL)
+            rd_kafka_topic_destroy(p->topics[i]);
+    }
+    if (p->rk != NULL) {
+        kafka_wait_unwatch(p->queue);
+        rd_kafka_queue_destroy(p->queue);
+        rd_kafka_purge(p->rk,
+                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+        rd_kafka_destroy(p->rk);
+    }
+    if (p->own_wait.fd >= 0)
+        kafka_wait_close(&p->own_wait);
+    free(p->tags);
+    free(p);
+}
+
+// ---- sending
+
+static rd_kafka_headers_t *make_headers(const struct bus_out *record)
+{
+    char at[INSTANT_TEXT_SIZE];
+    instant_format(record->at, at);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADER_COUNT);
+    assert(headers != NULL);
+    rd_kafka_header_add(headers, "ce_specversion", -1, "1.0", -1);
+    rd_kafka_header_add(headers, "ce_id", -1, record->event_id, -1);
+    rd_kafka_header_add(headers, "ce_source", -1, record->source, -1);
+    rd_kafka_header_add(headers, "ce_type", -1, record->type, -1);
+    rd_kafka_header_add(headers, "ce_time", -1, at, -1);
+    rd_kafka_header_add(headers, "ce_subject", -1, record->key.data, (ssize_t)record->key.size);
+    rd_kafka_header_add(headers, "content-type", -1, "application/protobuf", -1);
+    if (record->traceparent != NULL)
+        rd_kafka_header_add(headers, "traceparent", -1, record->traceparent, -1);
+    return headers;
+}
+
+static void fail(struct kafka_producer *p, const char *what, const char *text)
+{
+    if (p->failed)
+        return; // the first failure is the cause
+    p->failed = true;
+    snprintf(p->failure, sizeof p->failure, "Kafka producer: %s%s%s", what, *what != '\0' ? ": " : "", text);
+}
+
+struct err kafka_producer_send(struct kafka_producer *p, const struct bus_out *record)
+{
+    rd_kafka_topic_t *topic =
+        (int)record->topic > 0 && record->topic < TOPIC_MAX ? p->topics[record->topic] : NULL;
+    if (topic == NULL)
+        return err_make(ERR_CONFIG, "topic number %d isn't one that this process sends to",
+                        (int)record->topic);
+
+    rd_kafka_headers_t *headers = make_headers(record);
+    int32_t partition = hash_partition(record->key, p->partitions);
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        p->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key.data, record->key.size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.size),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE((void *)(uintptr_t)record->tag), RD_KAFKA_V_END);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        p->under_way++;
+        return err_ok();
+    }
+    rd_kafka_headers_destroy(headers); // taken over only on success
+    const char *name = rd_kafka_topic_name(topic);
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return err_make(ERR_RETRY, "Kafka producer: the local queue is full");
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return err_make(ERR_REJECT, "a record of %zu bytes is too large for topic %s", record->value.size,
+                        name);
+    fail(p, name, rd_kafka_err2str(code));
+    return err_make(ERR_RETRY, "Kafka topic %s: %s", name, rd_kafka_err2str(code));
+}
+
+// ---- reports
+
+static void push_tag(struct kafka_producer *p, uint64_t tag)
+{
+    if (p->tag_count == p->tag_size) {
+        size_t size = p->tag_size == 0 ? 1024 : p->tag_size * 2;
+        uint64_t *tags = malloc(size * sizeof *tags);
+        assert(tags != NULL);
+        for (size_t i = 0; i < p->tag_count; i++)
+            tags[i] = p->tags[(p->tag_first + i) & (p->tag_size - 1)];
+        free(p->tags);
+        p->tags = tags;
+        p->tag_size = size;
+        p->tag_first = 0;
+    }
+    p->tags[(p->tag_first + p->tag_count++) & (p->tag_size - 1)] = tag;
+}
+
+static void take_event(struct kafka_producer *p, rd_kafka_event_t *event)
+{
+    const rd_kafka_message_t *message;
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_DR:
+        while ((message = rd_kafka_event_message_next(event)) != NULL) {
+            p->under_way--;
+            if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+                push_tag(p, (uint64_t)(uintptr_t)message->_private);
+            else
+                fail(p, rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err));
+        }
+        break;
+    case RD_KAFKA_EVENT_ERROR:
+        if (rd_kafka_event_error_is_fatal(event))
+            fail(p, "", rd_kafka_event_error_string(event));
+        else
+            kafka_conf_log(&p->cluster, 4, "producer", rd_kafka_event_error_string(event));
+        break;
+    default:
+        break;
+    }
+    rd_kafka_event_destroy(event);
+}
+
+// Takes what is in librdkafka's queue. An empty queue is not polled unless it has to be: that costs a system call.
+static void take_events(struct kafka_producer *p, bool settle)
+{
+    while (settle || rd_kafka_queue_length(p->queue) > 0) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(p->queue, 0);
+        if (event == NULL)
+            return;
+        take_event(p, event);
+    }
+}
+
+void kafka_producer_take(struct kafka_producer *p, bool settle, struct kafka_report *ret_report)
+{
+    if (p->tag_count == 0)
+        take_events(p, settle);
+    if (p->tag_count > 0) {
+        *ret_report = (struct kafka_report){.kind = KAFKA_REPORT_SENT, .tag = p->tags[p->tag_first]};
+        p->tag_first = (p->tag_first + 1) & (p->tag_size - 1);
+        p->tag_count--;
+    } else if (p->failed && !p->failure_told) {
+        p->failure_told = true;
+        *ret_report = (struct kafka_report){.kind = KAFKA_REPORT_FAILED, .text = p->failure};
+    } else {
+        *ret_report = (struct kafka_report){.kind = KAFKA_REPORT_NONE};
+    }
+}
+
+void kafka_producer_next(struct kafka_producer *p, int64_t timeout_us, struct kafka_report *ret_report)
+{
+    int64_t end = kafka_wait_now() + timeout_us;
+    for (;;) {
+        kafka_producer_take(p, true, ret_report);
+        if (ret_report->kind != KAFKA_REPORT_NONE || kafka_wait_take_wake(p->wait))
+            return;
+        int64_t left = end - kafka_wait_now();
+        if (left <= 0)
+            return;
+        kafka_wait_sleep(p->wait, left);
+    }
+}
+
+size_t kafka_producer_unreported(const struct kafka_producer *p)
+{
+    return p->under_way + p->tag_count;
+}
+
+bool kafka_producer_flush(struct kafka_producer *p, int64_t max_us)
+{
+    int64_t end = kafka_wait_now() + max_us;
+    for (;;) {
+        take_events(p, true);
+        int64_t left = end - kafka_wait_now();
+        if (p->under_way == 0 || left <= 0 || p->failed)
+            return p->under_way == 0 && !p->failed;
+        kafka_wait_sleep(p->wait, left);
+    }
+}
+
+void kafka_producer_wake(struct kafka_producer *p)
+{
+    kafka_wait_wake(p->wait);
+}
+
+int32_t kafka_producer_partition_of(const struct kafka_producer *p, struct bytes key)
+{
+    return hash_partition(key, p->partitions);
+}
