@@ -57,8 +57,15 @@ class Process:
                 os.waitpid(self.pid, os.WNOHANG)  # a child of ours stays a zombie until it is waited for
             except ChildProcessError:
                 pass
-            return None
+            return "Z" if self._has_threads() else None
         return stat[0]
+
+    def _has_threads(self) -> bool:
+        """The first thread has ended; others still hold files and ports."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/task")) > 1
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def alive(self) -> bool:
         return self.state() is not None
