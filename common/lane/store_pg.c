@@ -3,38 +3,14 @@
 // but the server counts a session as idle in its transaction only after a sync: a stopped process would keep its locks.)
 #include "lane/store_pg.h"
 
-#include "lane/store_sql.h"
-#include "pg/pg.h"
+#include "lane/store_pg_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-// How long a claim waits for a lock before it ends whoever holds it: far longer than a batch, and shorter than
-// lock_timeout, since a backend's blockers are known only while it waits.
-#define CLAIM_PATIENCE_US (1 * INSTANT_SECOND)
-// Blockers one behind the other are met one by one.
-#define CLAIM_ROUNDS_MAX 5
-
 #define SEEN_CHUNK      10000 // rows per transaction, some tens of milliseconds
 #define SEEN_CHUNKS_MAX 20    // per call: a lane isn't kept from its work for longer than about a second
-
-// Every statement finds its rows by key: a plan made once is right for all sizes, and a plan that reads a whole table is
-// never right, not even while the table is small, since it would be kept while the table grows.
-#define LANE_SETTINGS                                                                                        \
-    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c "                 \
-    "enable_mergejoin=off"
-
-struct store_pg {
-    struct store_port port;
-    char *dsn;
-    char *application;
-    char owner[128];
-    struct store_sql *sql;
-    struct pg *pg;         // NULL: not connected
-    bool open;             // a transaction
-    struct arena *scratch; // parameters of the round trip being made
-};
 
 static struct err not_connected(void)
 {
@@ -42,7 +18,7 @@ static struct err not_connected(void)
 }
 
 // Leaves no transaction behind, and no connection that can't be used.
-static void settle(struct store_pg *s)
+void store_pg_settle(struct store_pg *s)
 {
     s->open = false;
     arena_reset(s->scratch);
@@ -57,7 +33,7 @@ static void settle(struct store_pg *s)
 
 static struct err failed(struct store_pg *s, struct err e)
 {
-    settle(s);
+    store_pg_settle(s);
     return s->pg == NULL && e.class != ERR_FENCED ? err_make(ERR_FENCED, "%s", e.text) : e;
 }
 
@@ -66,7 +42,7 @@ static struct err run(struct store_pg *s, const char *sql, const struct pg_param
                       PGresult **ret_result)
 {
     if (!pg_alive(s->pg)) {
-        settle(s);
+        store_pg_settle(s);
         return not_connected();
     }
     struct err e = pg_run(s->pg, sql, params, count, ret_result);
@@ -75,161 +51,11 @@ static struct err run(struct store_pg *s, const char *sql, const struct pg_param
 }
 
 // The next answer, which nobody wants to see.
-static struct err receive_done(struct store_pg *s)
+struct err store_pg_receive_done(struct store_pg *s)
 {
     PGresult *result = NULL;
     struct err e = pg_receive(s->pg, &result);
     PQclear(result);
-    return e;
-}
-
-// ---- claim
-
-static struct err connect_store(struct store_pg *s)
-{
-    settle(s);
-    if (s->pg != NULL)
-        return err_ok();
-    return pg_open(s->dsn, s->application, LANE_SETTINGS, &s->pg);
-}
-
-// Ends the backends of our own role that ours waits for. They are stopped processes, or lanes that will find themselves fenced.
-static struct err end_blockers(struct store_pg *s)
-{
-    struct pg *helper = NULL;
-    struct err e = pg_open(s->dsn, s->application, NULL, &helper);
-    if (err_is(&e))
-        return err_within(e, "to end a claim's blockers");
-    struct pg_param pid = pg_i32(s->scratch, pg_backend(s->pg));
-    e = pg_run(helper,
-               "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-               "WHERE pid = ANY (pg_blocking_pids($1)) AND usename = current_user",
-               &pid, 1, NULL);
-    pg_close(helper);
-    return e;
-}
-
-static struct err claim_send(struct store_pg *s, const int32_t *slots, size_t count)
-{
-    const struct store_fixed_sql *f = store_sql_fixed(s->sql);
-    struct pg_param params[2] = {pg_i32_array(s->scratch, slots, count), pg_text(bytes_str(s->owner))};
-    struct err e = pg_send(s->pg, "BEGIN", NULL, 0);
-    if (!err_is(&e))
-        e = pg_send(s->pg, f->claim_make, params, 1);
-    if (!err_is(&e))
-        e = pg_send(s->pg, f->claim_lock, params, 1);
-    if (!err_is(&e))
-        e = pg_send(s->pg, f->claim_raise, params, 2);
-    if (!err_is(&e))
-        e = pg_send(s->pg, f->claim_positions, params, 1);
-    if (!err_is(&e))
-        e = pg_send(s->pg, "COMMIT", NULL, 0);
-    return err_is(&e) ? e : pg_sync(s->pg);
-}
-
-static struct err claim_wait(struct store_pg *s)
-{
-    for (int round = 0; !pg_answered(s->pg, CLAIM_PATIENCE_US); round++) {
-        if (round == CLAIM_ROUNDS_MAX)
-            return err_make(ERR_RETRY, "slots stay locked");
-        struct err e = end_blockers(s);
-        if (err_is(&e))
-            return e;
-    }
-    return err_ok();
-}
-
-static struct err claim_slots(const PGresult *result, const int32_t *slots, size_t count, struct arena *arena,
-                              struct slot_claim *claims)
-{
-    static const uint32_t types[] = {PG_INT4, PG_INT8, PG_INT8, PG_INT8, PG_INT4, PG_TEXT, PG_INT4};
-    struct err e = pg_expect(result, types, sizeof types / sizeof types[0]);
-    if (err_is(&e))
-        return e;
-    if ((size_t)PQntuples(result) != count)
-        return err_make(ERR_RETRY, "%d of %zu slots claimed", PQntuples(result), count);
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (size_t i = 0; i < count; i++) {
-            if (slots[i] == pg_get_i32(result, row, 0))
-                claims[i] = (struct slot_claim){.slot = slots[i],
-                                                .epoch = pg_get_i64(result, row, 1),
-                                                .batch_no = pg_get_i64(result, row, 2),
-                                                .published_no = pg_get_i64(result, row, 3),
-                                                .dirty = pg_get_i32(result, row, 4),
-                                                .suspect = arena_bytes(arena, pg_get_bytes(result, row, 5)),
-                                                .suspect_tries = pg_get_i32(result, row, 6)};
-        }
-    }
-    return err_ok();
-}
-
-// The result is sorted by slot.
-static struct err claim_positions(const PGresult *result, size_t count, struct arena *arena,
-                                  struct slot_claim *claims)
-{
-    static const uint32_t types[] = {PG_INT4, PG_INT4, PG_INT8};
-    struct err e = pg_expect(result, types, sizeof types / sizeof types[0]);
-    if (err_is(&e))
-        return e;
-    int rows = PQntuples(result);
-    struct store_position *positions = arena_new_array(arena, struct store_position, (size_t)rows);
-    for (int row = 0; row < rows; row++) {
-        positions[row] = (struct store_position){.slot = pg_get_i32(result, row, 0),
-                                                 .topic = (enum topic)pg_get_i32(result, row, 1),
-                                                 .next_offset = pg_get_i64(result, row, 2)};
-        for (size_t i = 0; i < count; i++) {
-            if (claims[i].slot != positions[row].slot)
-                continue;
-            if (claims[i].position_count++ == 0)
-                claims[i].positions = &positions[row];
-        }
-    }
-    return err_ok();
-}
-
-static struct err claim_receive(struct store_pg *s, const int32_t *slots, size_t count, struct arena *arena,
-                                struct slot_claim *claims)
-{
-    PGresult *raised = NULL;
-    PGresult *positions = NULL;
-    struct err e = err_ok();
-    for (int i = 0; i < 3 && !err_is(&e); i++) // BEGIN, make, lock
-        e = receive_done(s);
-    if (!err_is(&e))
-        e = pg_receive(s->pg, &raised);
-    if (!err_is(&e))
-        e = pg_receive(s->pg, &positions);
-    if (!err_is(&e))
-        e = pg_drain(s->pg);
-    if (!err_is(&e))
-        e = claim_slots(raised, slots, count, arena, claims);
-    if (!err_is(&e))
-        e = claim_positions(positions, count, arena, claims);
-    PQclear(raised);
-    PQclear(positions);
-    return e;
-}
-
-static struct err store_claim(void *self, const int32_t *slots, size_t count, struct arena *arena,
-                              struct slot_claim *ret_claims)
-{
-    struct store_pg *s = self;
-    struct err e = connect_store(s);
-    if (err_is(&e))
-        return e;
-    struct slot_claim *claims = arena_new_array(arena, struct slot_claim, count);
-    e = claim_send(s, slots, count);
-    if (!err_is(&e))
-        e = claim_wait(s);
-    if (!err_is(&e))
-        e = claim_receive(s, slots, count, arena, claims);
-    if (err_is(&e)) {
-        settle(s);
-        return e.class == ERR_FENCED ? err_make(ERR_RETRY, "%s", e.text) : e;
-    }
-    arena_reset(s->scratch);
-    for (size_t i = 0; i < count; i++)
-        ret_claims[i] = claims[i];
     return e;
 }
 
@@ -372,7 +198,7 @@ static struct err store_begin(void *self, struct slot_fence *fences, size_t fenc
     if (!err_is(&e))
         e = pg_sync(s->pg);
     if (!err_is(&e))
-        e = receive_done(s);
+        e = store_pg_receive_done(s);
     if (!err_is(&e))
         e = fence_receive(s, fences, fence_count, &now);
     if (!err_is(&e))
@@ -459,7 +285,7 @@ static struct err commit_send(struct store_pg *s, const struct store_changes *ch
 static struct err commit_receive(struct store_pg *s, size_t statements)
 {
     for (size_t i = 0; i < statements; i++) {
-        struct err e = receive_done(s);
+        struct err e = store_pg_receive_done(s);
         if (err_is(&e))
             return e;
     }
@@ -496,7 +322,7 @@ static struct err store_commit(void *self, const struct store_changes *changes)
 
 static void store_rollback(void *self)
 {
-    settle(self);
+    store_pg_settle(self);
 }
 
 // ---- outbox and deadlines
@@ -590,7 +416,7 @@ struct err store_pg_open(const char *dsn, const char *service, const struct tabl
     }
     *s = (struct store_pg){
         .port = {.self = s,
-                 .claim = store_claim,
+                 .claim = store_pg_claim,
                  .release = store_release,
                  .begin = store_begin,
                  .load = store_load,
@@ -624,7 +450,7 @@ void store_pg_close(struct store_port *store)
     if (store == NULL)
         return;
     struct store_pg *s = store->self;
-    settle(s);
+    store_pg_settle(s);
     pg_close(s->pg);
     store_sql_free(s->sql);
     arena_free(s->scratch);

@@ -137,7 +137,7 @@ static struct table_sql *of_table(struct store_sql *sql, const struct table *tab
         if (sql->tables[i].table == table)
             return &sql->tables[i];
     }
-    assert(!"a table that the store wasn't opened with");
+    assert(false && "a table that the store wasn't opened with");
     return NULL;
 }
 
@@ -438,7 +438,7 @@ struct pg_param store_sql_values(struct arena *arena, const struct store_query *
         case COLUMN_BOOL:
         case COLUMN_BYTES:
         case COLUMN_INSTANT:
-            assert(!"not a type to look up by");
+            assert(false && "not a type to look up by");
             break;
         }
     }

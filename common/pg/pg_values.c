@@ -96,7 +96,7 @@ static uint32_t array_type(uint32_t element)
     case PG_UUID:
         return PG_UUID_ARRAY;
     default:
-        assert(!"an element type without an array type here");
+        assert(false && "an element type without an array type here");
         return 0;
     }
 }

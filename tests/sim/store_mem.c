@@ -1,333 +1,11 @@
-// The store port over memory. See store_mem.h; rows are in store_mem_rows.c.
+// The store port over memory: loading, saving, and what tests see. See store_mem.h; slots and transactions are in
+// store_mem_slots.c, rows in store_mem_rows.c.
 #include "sim/store_mem.h"
 
-#include "sim/store_mem_rows.h"
+#include "sim/store_mem_internal.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#define SLOTS_MAX 256 // more partitions than a test's topics have
-
-struct mem_slot {
-    int64_t epoch;
-    int64_t batch_no;
-    int64_t published_no;
-    int32_t dirty;
-    bool known;
-    char *suspect; // malloc'd with its size; NULL: none
-    size_t suspect_size;
-    int32_t suspect_tries;
-    int64_t next_offset[TOPIC_MAX]; // -1: never read
-    const struct store_mem *locked_by;
-};
-
-struct store_mem {
-    struct store_port port;
-    struct store_mem_db *db;
-    struct store_mem *next;
-    bool connected;
-    bool open; // a transaction
-    // What a commit makes visible.
-    const struct slot_fence *fences; // copies, owned ones only
-    size_t fence_count;
-    struct mem_row **locked; // rows that it has locked
-    size_t locked_count;
-    size_t locked_capacity;
-    struct arena *arena; // of the transaction
-    instant now;
-    store_mem_hook *hook;
-    void *hook_self;
-    enum store_mem_call fail_call;
-    unsigned fail_in;
-    enum store_mem_fault fail_how;
-};
-
-struct store_mem_db {
-    const struct clock_port *clock;
-    struct mem_table *tables;
-    size_t table_count;
-    struct mem_slot *slots; // SLOTS_MAX
-    struct store_mem *ports;
-};
-
-static void *checked_calloc(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (memory == NULL) {
-        fprintf(stderr, "out of memory: %zu * %zu bytes\n", count, size);
-        abort();
-    }
-    return memory;
-}
-
-static struct mem_table *table_of(struct store_mem_db *db, const struct table *table)
-{
-    for (size_t i = 0; i < db->table_count; i++) {
-        if (db->tables[i].table == table)
-            return &db->tables[i];
-    }
-    fprintf(stderr, "table %s isn't in this store\n", table->name);
-    abort();
-}
-
-static struct mem_slot *slot_of(struct store_mem_db *db, int32_t slot)
-{
-    assert(slot >= 0 && slot < SLOTS_MAX);
-    return &db->slots[slot];
-}
-
-static void suspect_set(struct mem_slot *slot, struct bytes suspect, int32_t tries)
-{
-    free(slot->suspect);
-    slot->suspect = NULL;
-    slot->suspect_size = 0;
-    slot->suspect_tries = tries;
-    if (suspect.data == NULL)
-        return;
-    slot->suspect = checked_calloc(1, suspect.size + 1);
-    memcpy(slot->suspect, suspect.data, suspect.size);
-    slot->suspect_size = suspect.size;
-}
-
-// ---- transactions
-
-static void lock_row(struct store_mem *m, struct mem_row *row)
-{
-    if (row->locked_by == m)
-        return;
-    if (m->locked_count == m->locked_capacity) {
-        m->locked_capacity = m->locked_capacity == 0 ? 64 : m->locked_capacity * 2;
-        m->locked = realloc(m->locked, m->locked_capacity * sizeof(struct mem_row *));
-        if (m->locked == NULL)
-            abort();
-    }
-    row->locked_by = m;
-    m->locked[m->locked_count++] = row;
-}
-
-static void unlock_rows(struct store_mem *m)
-{
-    for (size_t i = 0; i < m->locked_count; i++)
-        m->locked[i]->locked_by = NULL;
-    m->locked_count = 0;
-}
-
-static void end_transaction(struct store_mem *m)
-{
-    if (!m->open)
-        return;
-    for (size_t i = 0; i < m->fence_count; i++)
-        slot_of(m->db, m->fences[i].slot)->locked_by = NULL;
-    unlock_rows(m);
-    m->open = false;
-    m->fences = NULL;
-    m->fence_count = 0;
-    arena_reset(m->arena);
-}
-
-static void lose_connection(struct store_mem *m)
-{
-    end_transaction(m);
-    m->connected = false;
-}
-
-static struct err lost(void)
-{
-    return err_make(ERR_FENCED, "connection to the database lost");
-}
-
-static enum store_mem_fault ask(struct store_mem *m, enum store_mem_call call)
-{
-    if (m->fail_in > 0 && m->fail_call == call && --m->fail_in == 0)
-        return m->fail_how;
-    return m->hook == NULL ? STORE_MEM_OK : m->hook(m->hook_self, call);
-}
-
-// What every call does first. An error: the call is over.
-static struct err enter(struct store_mem *m, enum store_mem_call call, bool *ret_lost_after)
-{
-    *ret_lost_after = false;
-    if (!m->connected)
-        return lost();
-    switch (ask(m, call)) {
-    case STORE_MEM_OK:
-        break;
-    case STORE_MEM_REFUSED:
-        end_transaction(m);
-        return err_make(ERR_RETRY, "refused by a test");
-    case STORE_MEM_LOST_BEFORE:
-        lose_connection(m);
-        return lost();
-    case STORE_MEM_LOST_AFTER:
-        *ret_lost_after = true;
-        break;
-    }
-    return err_ok();
-}
-
-static struct err leave(struct store_mem *m, struct err e, bool lost_after)
-{
-    if (!lost_after)
-        return e;
-    lose_connection(m);
-    return lost();
-}
-
-static struct err roll_back_with(struct store_mem *m, struct err e)
-{
-    end_transaction(m);
-    return e;
-}
-
-// ---- claim and release
-
-static int by_slot(const void *a, const void *b)
-{
-    int32_t left = *(const int32_t *)a;
-    int32_t right = *(const int32_t *)b;
-    return (left > right) - (left < right);
-}
-
-static void slot_out(const struct mem_slot *s, int32_t slot, struct arena *arena,
-                     struct slot_claim *ret_claim)
-{
-    struct store_position *positions = arena_new_array(arena, struct store_position, TOPIC_MAX);
-    size_t count = 0;
-    for (int topic = 0; topic < TOPIC_MAX; topic++) {
-        if (s->next_offset[topic] >= 0)
-            positions[count++] = (struct store_position){
-                .slot = slot, .topic = (enum topic)topic, .next_offset = s->next_offset[topic]};
-    }
-    *ret_claim = (struct slot_claim){
-        .slot = slot,
-        .epoch = s->epoch,
-        .batch_no = s->batch_no,
-        .published_no = s->published_no,
-        .dirty = s->dirty,
-        .suspect = arena_bytes(arena, bytes_of(s->suspect, s->suspect_size)),
-        .suspect_tries = s->suspect_tries,
-        .positions = positions,
-        .position_count = count,
-    };
-}
-
-static struct err mem_claim(void *self, const int32_t *slots, size_t count, struct arena *arena,
-                            struct slot_claim *ret_claims)
-{
-    struct store_mem *m = self;
-    end_transaction(m);
-    m->connected = true;
-    bool lost_after;
-    struct err e = enter(m, STORE_MEM_CLAIM, &lost_after);
-    if (!err_is(&e)) {
-        int32_t *sorted = arena_new_array(arena, int32_t, count);
-        if (count > 0)
-            memcpy(sorted, slots, count * sizeof *sorted);
-        qsort(sorted, count, sizeof *sorted, by_slot);
-        for (size_t i = 0; i < count; i++) {
-            struct mem_slot *s = slot_of(m->db, sorted[i]);
-            if (s->locked_by != NULL)
-                lose_connection((struct store_mem *)s->locked_by);
-            s->known = true;
-            s->epoch++;
-            s->dirty++;
-        }
-        for (size_t i = 0; i < count; i++) {
-            slot_out(slot_of(m->db, slots[i]), slots[i], arena, &ret_claims[i]);
-            ret_claims[i].dirty--;
-        }
-        e = leave(m, e, lost_after);
-    }
-    if (e.class == ERR_FENCED)
-        e.class = ERR_RETRY;
-    return e;
-}
-
-static bool owned(struct store_mem_db *db, int32_t slot, int64_t epoch)
-{
-    struct mem_slot *s = slot_of(db, slot);
-    return s->known && s->epoch == epoch;
-}
-
-// Whether another transaction is changing a slot that is still ours; a slot that isn't is passed by without waiting.
-static bool any_locked(struct store_mem *m, const struct slot_fence *slots, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct store_mem *by = slot_of(m->db, slots[i].slot)->locked_by;
-        if (by != NULL && by != m && owned(m->db, slots[i].slot, slots[i].epoch))
-            return true;
-    }
-    return false;
-}
-
-static struct err slot_locked(void)
-{
-    return err_make(ERR_RETRY, "slot: a row is locked by another transaction (SQLSTATE 55P03)");
-}
-
-static int64_t greater(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-// release and mark_published
-static struct err store_published(struct store_mem *m, enum store_mem_call call,
-                                  const struct slot_fence *slots, size_t count, bool clean)
-{
-    bool lost_after;
-    struct err e = enter(m, call, &lost_after);
-    if (err_is(&e))
-        return e;
-    assert(!m->open);
-    if (any_locked(m, slots, count))
-        return leave(m, slot_locked(), lost_after);
-    for (size_t i = 0; i < count; i++) {
-        struct mem_slot *s = slot_of(m->db, slots[i].slot);
-        if (owned(m->db, slots[i].slot, slots[i].epoch) && slots[i].published_no > s->batch_no)
-            return leave(m, err_make(ERR_REJECT, "slot: breaks the check slot_published_no (SQLSTATE 23514)"),
-                         lost_after);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!owned(m->db, slots[i].slot, slots[i].epoch))
-            continue;
-        struct mem_slot *s = slot_of(m->db, slots[i].slot);
-        s->published_no = greater(s->published_no, slots[i].published_no);
-        if (clean) {
-            s->dirty = 0;
-            suspect_set(s, (struct bytes){0}, 0);
-        }
-    }
-    return leave(m, err_ok(), lost_after);
-}
-
-static struct err mem_release(void *self, const struct slot_fence *slots, size_t count)
-{
-    return store_published(self, STORE_MEM_RELEASE, slots, count, true);
-}
-
-static struct err mem_mark_published(void *self, const struct slot_fence *slots, size_t count)
-{
-    return store_published(self, STORE_MEM_MARK_PUBLISHED, slots, count, false);
-}
-
-static struct err mem_mark_suspect(void *self, int32_t slot, int64_t epoch, struct bytes suspect,
-                                   int32_t tries)
-{
-    struct store_mem *m = self;
-    bool lost_after;
-    struct err e = enter(m, STORE_MEM_MARK_SUSPECT, &lost_after);
-    if (err_is(&e))
-        return e;
-    assert(!m->open);
-    struct mem_slot *s = slot_of(m->db, slot);
-    if (!owned(m->db, slot, epoch))
-        return leave(m, err_make(ERR_FENCED, "slot %d has another owner", slot), lost_after);
-    if (s->locked_by != NULL)
-        return leave(m, slot_locked(), lost_after);
-    suspect_set(s, suspect, tries);
-    return leave(m, err_ok(), lost_after);
-}
 
 // ---- loading
 
@@ -378,7 +56,7 @@ static struct err answer(struct store_mem *m, struct store_query *q, struct aren
     struct err e = check_query(q);
     if (err_is(&e))
         return e;
-    struct mem_table *t = table_of(m->db, q->table);
+    struct mem_table *t = mem_table_of(m->db, q->table);
     struct mem_row **found = arena_new_array(arena, struct mem_row *, t->count);
     size_t count = 0;
     for (size_t i = 0; i < t->count; i++) {
@@ -396,7 +74,7 @@ static struct err answer(struct store_mem *m, struct store_query *q, struct aren
         if (found[i]->locked_by != NULL && found[i]->locked_by != m)
             return err_make(ERR_RETRY, "%s: a row is locked by another transaction (SQLSTATE 55P03)",
                             q->table->name);
-        lock_row(m, found[i]);
+        mem_lock_row(m, found[i]);
     }
     unsigned char *rows = arena_alloc_array(arena, count, q->table->row_size);
     for (size_t i = 0; i < count; i++)
@@ -424,25 +102,25 @@ static struct err mem_begin(void *self, struct slot_fence *fences, size_t fence_
     struct store_mem *m = self;
     assert(!m->open);
     bool lost_after;
-    struct err e = enter(m, STORE_MEM_BEGIN, &lost_after);
+    struct err e = mem_enter(m, STORE_MEM_BEGIN, &lost_after);
     if (err_is(&e))
         return e;
     m->open = true;
     m->now = m->db->clock->now(m->db->clock->self);
-    if (any_locked(m, fences, fence_count))
-        return leave(m, roll_back_with(m, slot_locked()), lost_after);
+    if (mem_any_locked(m, fences, fence_count))
+        return mem_leave(m, mem_roll_back_with(m, mem_slot_locked()), lost_after);
     struct slot_fence *mine = arena_new_array(m->arena, struct slot_fence, fence_count);
     m->fences = mine;
     for (size_t i = 0; i < fence_count; i++) {
-        struct mem_slot *s = slot_of(m->db, fences[i].slot);
+        struct mem_slot *s = mem_slot_of(m->db, fences[i].slot);
         fences[i].ret_owned =
-            owned(m->db, fences[i].slot, fences[i].epoch) && s->batch_no == fences[i].batch_no;
+            mem_owned(m->db, fences[i].slot, fences[i].epoch) && s->batch_no == fences[i].batch_no;
         if (!fences[i].ret_owned)
             continue;
         if (fences[i].published_no > fences[i].batch_no + 1)
-            return leave(
+            return mem_leave(
                 m,
-                roll_back_with(
+                mem_roll_back_with(
                     m, err_make(ERR_REJECT, "slot: breaks the check slot_published_no (SQLSTATE 23514)")),
                 lost_after);
         s->locked_by = m;
@@ -450,23 +128,23 @@ static struct err mem_begin(void *self, struct slot_fence *fences, size_t fence_
     }
     e = answer_all(m, queries, query_count, arena);
     if (err_is(&e))
-        return leave(m, roll_back_with(m, e), lost_after);
+        return mem_leave(m, mem_roll_back_with(m, e), lost_after);
     *ret_now = m->now;
-    return leave(m, err_ok(), lost_after);
+    return mem_leave(m, err_ok(), lost_after);
 }
 
 static struct err mem_load(void *self, struct store_query *queries, size_t query_count, struct arena *arena)
 {
     struct store_mem *m = self;
     bool lost_after;
-    struct err e = enter(m, STORE_MEM_LOAD, &lost_after);
+    struct err e = mem_enter(m, STORE_MEM_LOAD, &lost_after);
     if (err_is(&e))
         return e;
     assert(m->open);
     e = answer_all(m, queries, query_count, arena);
     if (err_is(&e))
-        end_transaction(m);
-    return leave(m, e, lost_after);
+        mem_end_transaction(m);
+    return mem_leave(m, e, lost_after);
 }
 
 // ---- saving
@@ -474,7 +152,7 @@ static struct err mem_load(void *self, struct store_query *queries, size_t query
 static struct err apply_row(struct store_mem *m, const struct store_change *change, const void *row,
                             struct mem_undo *undo)
 {
-    struct mem_table *t = table_of(m->db, change->table);
+    struct mem_table *t = mem_table_of(m->db, change->table);
     switch (change->kind) {
     case CHANGE_INSERT:
         return mem_insert(t, row, undo);
@@ -530,15 +208,15 @@ static void apply_slots(struct store_mem *m, const struct store_changes *changes
 {
     for (size_t i = 0; i < changes->position_count; i++) {
         const struct store_position *p = &changes->positions[i];
-        slot_of(m->db, p->slot)->next_offset[p->topic] = p->next_offset;
+        mem_slot_of(m->db, p->slot)->next_offset[p->topic] = p->next_offset;
     }
     for (size_t i = 0; i < m->fence_count; i++) {
         const struct slot_fence *f = &m->fences[i];
-        struct mem_slot *s = slot_of(m->db, f->slot);
+        struct mem_slot *s = mem_slot_of(m->db, f->slot);
         s->batch_no = f->batch_no + 1;
-        s->published_no = greater(s->published_no, f->published_no);
+        s->published_no = mem_greater(s->published_no, f->published_no);
         s->dirty = 0;
-        suspect_set(s, (struct bytes){0}, 0);
+        mem_suspect_set(s, (struct bytes){0}, 0);
     }
 }
 
@@ -546,12 +224,12 @@ static struct err mem_commit(void *self, const struct store_changes *changes)
 {
     struct store_mem *m = self;
     bool lost_after;
-    struct err e = enter(m, STORE_MEM_COMMIT, &lost_after);
+    struct err e = mem_enter(m, STORE_MEM_COMMIT, &lost_after);
     if (err_is(&e))
         return e;
     assert(m->open);
     struct mem_undo undo = {0};
-    unlock_rows(m); // nobody else has a turn before the end, and rows are about to be replaced
+    mem_unlock_rows(m); // nobody else has a turn before the end, and rows are about to be replaced
     e = apply(m, changes, &undo);
     if (err_is(&e)) {
         mem_undo_all(&undo);
@@ -559,13 +237,13 @@ static struct err mem_commit(void *self, const struct store_changes *changes)
         mem_undo_keep(&undo);
         apply_slots(m, changes);
     }
-    end_transaction(m);
-    return leave(m, e, lost_after);
+    mem_end_transaction(m);
+    return mem_leave(m, e, lost_after);
 }
 
 static void mem_rollback(void *self)
 {
-    end_transaction(self);
+    mem_end_transaction(self);
 }
 
 // ---- outbox and deadlines
@@ -584,10 +262,10 @@ static struct err outbox(struct store_mem *m, int32_t slot, int64_t after_no, co
                          size_t limit, struct arena *arena, struct outbox_row **ret_rows, size_t *ret_count)
 {
     bool lost_after;
-    struct err e = enter(m, STORE_MEM_OUTBOX, &lost_after);
+    struct err e = mem_enter(m, STORE_MEM_OUTBOX, &lost_after);
     if (err_is(&e))
         return e;
-    struct mem_table *t = table_of(m->db, &outbox_table);
+    struct mem_table *t = mem_table_of(m->db, &outbox_table);
     struct outbox_row *rows = arena_new_array(arena, struct outbox_row, limit < t->count ? limit : t->count);
     size_t count = 0;
     for (size_t i = 0; i < t->count && count < limit; i++) {
@@ -600,7 +278,7 @@ static struct err outbox(struct store_mem *m, int32_t slot, int64_t after_no, co
                                                 .created_at = row->created_at,
                                                 .records = arena_bytes(arena, row->records)};
     }
-    e = leave(m, err_ok(), lost_after);
+    e = mem_leave(m, err_ok(), lost_after);
     if (err_is(&e))
         return e;
     *ret_rows = rows;
@@ -625,10 +303,10 @@ static struct err mem_next_due(void *self, const int32_t *slots, size_t count, i
 {
     struct store_mem *m = self;
     bool lost_after;
-    struct err e = enter(m, STORE_MEM_NEXT_DUE, &lost_after);
+    struct err e = mem_enter(m, STORE_MEM_NEXT_DUE, &lost_after);
     if (err_is(&e))
         return e;
-    struct mem_table *t = table_of(m->db, &key_state_table);
+    struct mem_table *t = mem_table_of(m->db, &key_state_table);
     for (size_t s = 0; s < count && !lost_after; s++) {
         instant earliest = INSTANT_NONE;
         for (size_t i = 0; i < t->count; i++) {
@@ -639,7 +317,7 @@ static struct err mem_next_due(void *self, const int32_t *slots, size_t count, i
         }
         ret_due[s] = earliest;
     }
-    return leave(m, e, lost_after);
+    return mem_leave(m, e, lost_after);
 }
 
 // ---- databases and ports
@@ -650,13 +328,13 @@ struct store_mem_db *store_mem_db_new(const struct table *const *tables, size_t 
     static const struct table *const lane_tables[] = {&key_state_table, &seen_table, &held_table,
                                                       &effect_table, &outbox_table};
     size_t lane_count = sizeof lane_tables / sizeof lane_tables[0];
-    struct store_mem_db *db = checked_calloc(1, sizeof *db);
+    struct store_mem_db *db = mem_calloc(1, sizeof *db);
     db->clock = clock;
     db->table_count = lane_count + table_count;
-    db->tables = checked_calloc(db->table_count, sizeof *db->tables);
+    db->tables = mem_calloc(db->table_count, sizeof *db->tables);
     for (size_t i = 0; i < db->table_count; i++)
         db->tables[i].table = i < lane_count ? lane_tables[i] : tables[i - lane_count];
-    db->slots = checked_calloc(SLOTS_MAX, sizeof *db->slots);
+    db->slots = mem_calloc(SLOTS_MAX, sizeof *db->slots);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         for (int topic = 0; topic < TOPIC_MAX; topic++)
             db->slots[i].next_offset[topic] = -1;
@@ -680,7 +358,7 @@ void store_mem_db_free(struct store_mem_db *db)
 
 struct store_port *store_mem_open(struct store_mem_db *db)
 {
-    struct store_mem *m = checked_calloc(1, sizeof *m);
+    struct store_mem *m = mem_calloc(1, sizeof *m);
     *m = (struct store_mem){
         .port = {.self = m,
                  .claim = mem_claim,
@@ -707,7 +385,7 @@ void store_mem_close(struct store_port *port)
     if (port == NULL)
         return;
     struct store_mem *m = port->self;
-    end_transaction(m);
+    mem_end_transaction(m);
     struct store_mem **link = &m->db->ports;
     while (*link != m)
         link = &(*link)->next;
@@ -740,7 +418,7 @@ void store_mem_fail_nth(struct store_port *port, enum store_mem_call call, unsig
 static size_t rows_where(struct store_mem_db *db, const struct table *table, size_t column,
                          const struct value *value, struct arena *arena, void **ret_rows)
 {
-    struct mem_table *t = table_of(db, table);
+    struct mem_table *t = mem_table_of(db, table);
     unsigned char *rows = arena_alloc_array(arena, t->count, table->row_size);
     size_t count = 0;
     for (size_t i = 0; i < t->count; i++) {
@@ -764,10 +442,10 @@ size_t store_mem_all(struct store_mem_db *db, const struct table *table, struct 
 
 bool store_mem_slot(struct store_mem_db *db, int32_t slot, struct arena *arena, struct slot_claim *ret_slot)
 {
-    const struct mem_slot *s = slot_of(db, slot);
+    const struct mem_slot *s = mem_slot_of(db, slot);
     if (!s->known)
         return false;
-    slot_out(s, slot, arena, ret_slot);
+    mem_slot_out(s, slot, arena, ret_slot);
     return true;
 }
 
@@ -778,7 +456,7 @@ struct err store_mem_put(struct store_mem_db *db, const struct table *table, con
     if (!err_is(&e))
         e = mem_row_check_texts(table, row, table->column_count);
     if (!err_is(&e))
-        e = mem_insert(table_of(db, table), row, &undo);
+        e = mem_insert(mem_table_of(db, table), row, &undo);
     mem_undo_keep(&undo);
     return e;
 }

@@ -163,12 +163,11 @@ static void test_idle_in_transaction(void **state)
         1);
 }
 
-// A session that holds slot 0 and would do so for ever.
-static PGconn *stopped_session(const char *dsn)
+// A session that holds what the statement locks and would do so for ever.
+static PGconn *stopped_session(const char *dsn, const char *statement)
 {
     PGconn *conn = PQconnectdb(dsn);
-    static const char *const steps[] = {"SET idle_in_transaction_session_timeout = 0", "BEGIN",
-                                        "UPDATE inventory.slot SET batch_no = batch_no + 1 WHERE p = 0"};
+    const char *const steps[] = {"SET idle_in_transaction_session_timeout = 0", "BEGIN", statement};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         PGresult *result = PQexec(conn, steps[i]);
         assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
@@ -177,11 +176,13 @@ static PGconn *stopped_session(const char *dsn)
     return conn;
 }
 
+static const char hold_slot[] = "UPDATE inventory.slot SET batch_no = batch_no + 1 WHERE p = 0";
+
 static void test_claim_ends_blockers(void **state)
 {
     struct world *w = *state;
     struct slot_fence mine = claim(w, w->a, 0);
-    PGconn *stopped = stopped_session(test_dsn());
+    PGconn *stopped = stopped_session(test_dsn(), hold_slot);
     struct slot_fence theirs = claim(w, w->b, 0);
     assert_int_equal(theirs.epoch, mine.epoch + 1);
     assert_int_equal(theirs.batch_no, 0);
@@ -195,7 +196,7 @@ static void test_claim_spares_other_roles(void **state)
 {
     struct world *w = *state;
     claim(w, w->a, 0);
-    PGconn *stopped = stopped_session(test_dsn_admin());
+    PGconn *stopped = stopped_session(test_dsn_admin(), hold_slot);
     struct slot_claim got;
     assert_int_equal(w->b->claim(w->b->self, &(int32_t){0}, 1, w->arena, &got).class, ERR_RETRY);
     PGresult *result = PQexec(stopped, "ROLLBACK");
@@ -208,24 +209,25 @@ static void test_claim_spares_other_roles(void **state)
 static void test_locked_row(void **state)
 {
     struct world *w = *state;
-    struct slot_fence a = claim(w, w->a, 0);
-    struct slot_fence b = claim(w, w->b, 1);
-    good(begin(w, w->a, &a));
+    struct slot_fence fence = claim(w, w->a, 0);
+    good(begin(w, w->a, &fence));
     good(commit_row(w->a, row_of(1)));
-    a.batch_no++;
+    fence.batch_no++;
+    PGconn *stopped = stopped_session(test_dsn(), "UPDATE inventory.kinds SET small = 7");
     struct value id = value_uuid(row_of(1).id);
     struct store_query q = {.table = &kinds_table, .column = KINDS_ID, .values = &id, .value_count = 1};
-    struct store_query same = q;
     instant now;
-    good(w->a->begin(w->a->self, &a, 1, &q, 1, w->arena, &now));
-    assert_int_equal(q.row_count, 1);
-    struct err e = w->b->begin(w->b->self, &b, 1, &same, 1, w->arena, &now); // waits for lock_timeout
+    struct err e = w->a->begin(w->a->self, &fence, 1, &q, 1, w->arena, &now); // waits for lock_timeout
     assert_int_equal(e.class, ERR_RETRY);
+    PGresult *result = PQexec(stopped, "COMMIT");
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    PQfinish(stopped);
+    good(w->a->begin(w->a->self, &fence, 1, &q, 1, w->arena, &now));
+    assert_true(fence.ret_owned);
+    assert_int_equal(q.row_count, 1);
+    assert_int_equal(((struct kinds_row *)q.rows)->small, 7);
     w->a->rollback(w->a->self);
-    good(w->b->begin(w->b->self, &b, 1, &same, 1, w->arena, &now));
-    assert_true(b.ret_owned);
-    assert_int_equal(same.row_count, 1);
-    w->b->rollback(w->b->self);
 }
 
 // Loads the rows by key, then saves them, with a journal, positions and an outbox row.
