@@ -61,7 +61,7 @@ DOUBLES = (
     Double("carrier", settings={"FULFILLMENT": "{fulfillment}"}),
     Double("mail", extra_ports=("smtp",)),
     Double("departments", settings={"INTAKE": "{intake}"}),
-    Double("customer", settings={"INTAKE": "{intake}", "MAIL": "{mail}"}),
+    Double("customer", settings={"INTAKE": "{intake}", "DESK": "{desk}", "MAIL": "{mail}"}),
 )
 
 PROGRAMS: dict[str, Service | Double] = {program.name: program for program in (*SERVICES, *DOUBLES)}
