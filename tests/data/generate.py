@@ -36,7 +36,7 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def received(sku: str, warehouse: str, quantity: int) -> dict:
-    return {"type": "received", "sku": sku, "warehouse": warehouse, "received": {"quantity": quantity, "reference": "OPENING"}}
+    return {"type": "received", "sku": sku, "warehouse": warehouse, "quantity": quantity, "reference": "OPENING"}
 
 
 def stock(ref: model.Reference, made: list[cases.Case], today: date) -> list[dict]:
@@ -53,7 +53,7 @@ def stock(ref: model.Reference, made: list[cases.Case], today: date) -> list[dic
             continue
         if sku.startswith("Q-") and sku != catalogue.SUBSTITUTE:
             rows.append(received(sku, "SH1", cases.SHORTAGE_ON_HAND))
-            rows.append({"type": "incoming", "sku": sku, "warehouse": "SH1", "incoming": {"quantity": cases.SHORTAGE_INCOMING, "date": restock, "reference": f"PO-{sku}"}})
+            rows.append({"type": "incoming", "sku": sku, "warehouse": "SH1", "quantity": cases.SHORTAGE_INCOMING, "date": restock, "reference": f"PO-{sku}"})
         elif sku.startswith("P-"):
             rows += [received(sku, "SH1", 100), received(sku, "GZ1", 100)]
         else:

@@ -11,12 +11,12 @@ the behaviour has no answer for stay unanswered and are logged. Misbehaviour: sl
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
 from argparse import Namespace
 
+import api
 import client
 from behaviours import Behaviours
 from program import Answer, Program, Request, options_parser, parse
@@ -61,6 +61,7 @@ class Customer:
     def __init__(self, program: Program, options: Namespace, behaviours: Behaviours, schedule: Schedule):
         self._program = program
         self._options = options
+        self._intake = options.intake.split(",")[0].rstrip("/")
         self._behaviours = behaviours
         self._schedule = schedule
         self._lock = threading.Lock()
@@ -137,7 +138,7 @@ class Customer:
         if not changes:
             self._program.journal.write("unanswered", order_id=order_id, message_id=message_id, questions=questions)
             return
-        body = {"type": "answer", "answer": {"changes": changes}}
+        body = api.answer(changes)
         self._later(order_id, message_id, lambda: self._ask(order_id, message_id, body))
 
     # ---- doing
@@ -158,11 +159,11 @@ class Customer:
     def _ask(self, order_id: str, about: str, body: dict, too_early_s: float = TOO_EARLY_S) -> bool:
         """One request of the public API; true if it was taken."""
         key = str(uuid.uuid5(NAMESPACE, f"{order_id}|{about}|{body['type']}"))
-        url = f"{self._options.intake.split(',')[0].rstrip('/')}/v1/orders/{order_id}/requests"
-        headers = {"content-type": "application/json", "idempotency-key": key}
+        url = self._intake + api.requests_path(order_id)
+        headers = {"content-type": api.JSON, "idempotency-key": key}
         end = time.monotonic() + too_early_s
         while True:
-            response = client.call_until("POST", url, json.dumps(body, ensure_ascii=False).encode(), headers, self._program.stopping.is_set)
+            response = client.call_until("POST", url, api.encode(body), headers, self._program.stopping.is_set)
             if response.status not in TOO_EARLY or time.monotonic() > end or self._program.stopping.is_set():
                 break
             self._program.stopping.wait(POLL_S)
@@ -170,20 +171,18 @@ class Customer:
         return response.ok
 
     def _cancel(self, order_id: str, about: str, too_early_s: float = TOO_EARLY_S) -> None:
-        self._ask(order_id, about, {"type": "cancel", "cancel": {"reason": "no longer needed"}}, too_early_s)
+        self._ask(order_id, about, api.cancel("no longer needed"), too_early_s)
 
     def _choose(self, order_id: str, message_id: str, customer: dict) -> None:
-        if self._ask(order_id, message_id, {"type": "shortage", "shortage": {"choices": customer["shortage"]}}):
+        if self._ask(order_id, message_id, api.shortage(customer["shortage"])):
             for arrival in customer.get("arrivals", []):
                 self._deliver(order_id, arrival)
 
     def _deliver(self, order_id: str, arrival: dict) -> None:
         """The supplier's goods come in. Before or after the choice is carried out makes no difference: they are enough."""
-        row = {"type": "received", "sku": arrival["sku"], "warehouse": arrival["warehouse"],
-               "received": {"quantity": arrival["quantity"], "reference": f"SUPPLIER {arrival['sku']}"}}
-        url = f"{self._options.intake.split(',')[0].rstrip('/')}/v1/reference/stock:import"
-        headers = {"content-type": "application/x-ndjson", "idempotency-key": str(uuid.uuid5(NAMESPACE, f"{order_id}|arrival|{arrival['sku']}"))}
-        response = client.call_until("POST", url, json.dumps(row).encode() + b"\n", headers, self._program.stopping.is_set)
+        row = api.goods_received(arrival["sku"], arrival["warehouse"], arrival["quantity"], f"SUPPLIER {arrival['sku']}")
+        headers = {"content-type": api.NDJSON, "idempotency-key": str(uuid.uuid5(NAMESPACE, f"{order_id}|arrival|{arrival['sku']}"))}
+        response = client.call_until("POST", self._intake + api.STOCK_PATH, api.encode(row) + b"\n", headers, self._program.stopping.is_set)
         self._program.journal.write("arrival", order_id=order_id, arrival=arrival, status=response.status, answer=response.body.decode(errors="replace")[:500])
 
     def _watch(self, order_id: str, state: str) -> None:

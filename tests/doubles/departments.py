@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import time
 import uuid
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import date, timedelta
 
+import api
 import bus
 import client
 import protos
@@ -293,11 +293,11 @@ class Departments:
 
     def _post(self, reply) -> None:
         field = reply.WhichOneof("body")
-        body = {"order_id": reply.order_id, "actor": reply.actor,
-                field: MessageToDict(getattr(reply, field), including_default_value_fields=True, preserving_proto_field_name=True)}
-        url = f"{self._options.intake.rstrip('/')}/v1/departments/{reply.department}/replies"
-        response = client.call_until("POST", url, json.dumps(body, ensure_ascii=False).encode(),
-                                     {"content-type": "application/json", "idempotency-key": reply.event_id}, self._program.stopping.is_set)
+        body = {name: int(value) if name.endswith("_minor") or name == "quantity" else value  # protobuf's JSON has int64 as text
+                for name, value in MessageToDict(getattr(reply, field), preserving_proto_field_name=True).items()}
+        url = self._options.intake.split(",")[0].rstrip("/") + api.replies_path(reply.department)
+        response = client.call_until("POST", url, api.encode(api.department_reply(reply.order_id, reply.actor, field, body)),
+                                     {"content-type": api.JSON, "idempotency-key": reply.event_id}, self._program.stopping.is_set)
         if not response.ok:
             self._program.say("reply refused", order_id=reply.order_id, status=response.status, answer=response.body.decode(errors="replace")[:500])
 

@@ -18,6 +18,7 @@ from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import api
 import client
 import topics
 from journal import Journal
@@ -83,14 +84,14 @@ class Feed:
         for name in ("customer", "departments", "warehouse"):
             url = getattr(self._options, name)
             if url:
-                response = client.call_until("PUT", url.rstrip("/") + "/behaviours", text, {"content-type": "application/x-ndjson"}, self._give_up)
+                response = client.call_until("PUT", url.rstrip("/") + "/behaviours", text, {"content-type": api.NDJSON}, self._give_up)
                 if not response.ok:
                     raise SystemExit(f"feed: {name} doesn't take the behaviours: {response.status} {response.error}")
 
     def reference(self) -> None:
         for kind in REFERENCE_KINDS:
-            self._import(kind, self._intakes[0] + self._options.reference_path.format(kind=kind))
-        self._import("stock", self._intakes[0] + self._options.stock_path)
+            self._import(kind, self._intakes[0] + api.reference_path(kind))
+        self._import("stock", self._intakes[0] + api.STOCK_PATH)
         if self._options.kafka:
             groups = dict(pair.split("=") for pair in self._options.groups.split(","))
             taken = topics.wait_taken(self._options.kafka, self._options.topic_prefix, lambda name: name.startswith("reference.") or name == "stock-changes",
@@ -101,7 +102,7 @@ class Feed:
     def _import(self, name: str, url: str) -> None:
         body = (self._data / f"{name}.ndjson").read_bytes()
         about = json.loads((self._data / "about.json").read_text())
-        headers = {"content-type": "application/x-ndjson", "idempotency-key": self._key("reference", name, about["today"], self._options.run)}
+        headers = {"content-type": api.NDJSON, "idempotency-key": self._key("reference", name, about["today"], self._options.run)}
         response = client.call_until("POST", url, body, headers, self._give_up, timeout_s=60)
         if not response.ok:
             raise SystemExit(f"feed: {name} refused: {response.status} {response.error} {response.body.decode(errors='replace')[:2000]}")
@@ -141,7 +142,7 @@ class Feed:
 
     def _post(self, number: int, ref: str, body: bytes) -> bool:
         key = self._key("order", number, ref, self._options.run)
-        url = self._intakes[number % len(self._intakes)] + "/v1/orders"
+        url = self._intakes[number % len(self._intakes)] + api.ORDERS_PATH
         tries = 0
 
         def count(response: client.Response) -> None:
@@ -149,7 +150,7 @@ class Feed:
             tries += 1
 
         begun = time.monotonic()
-        response = client.call_until("POST", url, body, {"content-type": "application/json", "idempotency-key": key}, self._give_up, on_try=count)
+        response = client.call_until("POST", url, body, {"content-type": api.JSON, "idempotency-key": key}, self._give_up, on_try=count)
         answer = response.json()
         order_id = answer.get("order_id", "") if isinstance(answer, dict) and response.ok else ""
         self._journal.write("order", line=number, channel_ref=ref, key=key, status=response.status, order_id=order_id, tries=tries,
@@ -157,7 +158,7 @@ class Feed:
                             problem=None if response.ok else answer)
         if order_id and self._options.customer:
             client.call_until("POST", self._options.customer.rstrip("/") + "/orders", json.dumps({"order_id": order_id, "channel_ref": ref}).encode(),
-                              {"content-type": "application/json"}, self._give_up)
+                              {"content-type": api.JSON}, self._give_up)
         if not response.ok and client.retryable(response.status):
             self.failed += 1
         return response.ok
@@ -187,8 +188,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--timeout-s", type=float, default=300)
     parser.add_argument("--run", default="", metavar="NAME", help="part of the idempotency keys: the same data once more as new requests")
     parser.add_argument("--only", choices=("all", "reference", "orders"), default="all")
-    parser.add_argument("--reference-path", default="/v1/reference/{kind}:import")
-    parser.add_argument("--stock-path", default="/v1/reference/stock:import")
     options = parse(parser, argv)
     feed = Feed(options)
     if options.only != "orders":

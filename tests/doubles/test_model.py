@@ -114,16 +114,17 @@ def test_a_changed_price_changes_the_expectation(copy):
     order = next(order for order in rows(copy, "orders") if order["channel_ref"] == ref)
     sku = order["lines"][0]["product_code"]
 
-    def dearer(row):
+    def cheaper(row):
         if row["sku"] == sku:
             for one in row["breaks"]:
-                one["net_minor"] += 1
+                one["net_minor"] -= 1
         return row
 
-    change(copy, "prices", dearer)
+    change(copy, "prices", cheaper)
     generate.expect(copy)
     after = expected(copy)
-    assert before[ref]["definition"] == "express" and after[ref]["definition"] == "standard"  # now below the list: sales approved it
+    # Its price is above the list now: the customer is asked, and nobody answers.
+    assert before[ref]["state"] == "COMPLETED" and (after[ref]["state"], after[ref]["reason"]) == ("CANCELLED", "no_answer")
 
 
 def test_a_changed_stock_figure_changes_the_expectation(copy):
@@ -134,7 +135,7 @@ def test_a_changed_stock_figure_changes_the_expectation(copy):
 
     def enough(row):
         if row["type"] == "received" and row["sku"] == sku:
-            row["received"]["quantity"] = cases.SHORTAGE_WANTED
+            row["quantity"] = cases.SHORTAGE_WANTED
         return row
 
     change(copy, "stock", enough)
@@ -148,7 +149,7 @@ def test_contended_stock_is_refused(copy):
 
     def scarce(row):
         if row["type"] == "received" and row["sku"] == sku:
-            row["received"]["quantity"] = 1
+            row["quantity"] = 1
         return row
 
     change(copy, "stock", scarce)

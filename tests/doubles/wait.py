@@ -49,8 +49,8 @@ def fed(log: str) -> dict[str, dict]:
 
 
 def owner_fits(expected: str, seen: str) -> bool:
-    """`warehouse` stands for any of them: warehouse:SH1."""
-    return not expected or seen == expected or seen.startswith(expected + ":")
+    """`warehouse` stands for any of them: warehouse:SH1. An order may wait on several."""
+    return not expected or any(one == expected or one.startswith(expected + ":") for one in seen.split())
 
 
 def place_of(row: dict, no_answer_ends: bool) -> tuple[str, str]:
