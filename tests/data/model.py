@@ -330,7 +330,8 @@ class Run:
         """The customer is asked and gives no answer: it ends at the deadline."""
         if self.cancel.get("when") == "asked":
             self._end("CANCELLED")
-        self._end("CANCELLED", reason="no_answer", timed_out=True, before=(state, "customer"))
+        held = {sku: self.stock.available(self.ref_name, sku, n) for sku, n in _by_sku(self.lines, "STOCK").items()} if state == "SHORTAGE_OFFERED" else {}
+        self._end("CANCELLED", reason="no_answer", timed_out=True, before=(state, "customer"), holds=Counter({sku: n for sku, n in held.items() if n}))
 
     def _answer(self, fields: list[str]) -> None:
         answers = self.customer.get("answers", {})
@@ -537,8 +538,9 @@ def _row(ending: Ending) -> dict:
         row["waiting_on"] = ending.waiting_on
     if ending.reason:
         row["reason"] = ending.reason
-    if ending.holds:
-        row["holds"] = dict(sorted(ending.holds.items()))
+    where = row
     if ending.timed_out:
-        row["before"] = {"state": ending.before[0], "waiting_on": ending.before[1]}
+        where = row["before"] = {"state": ending.before[0], "waiting_on": ending.before[1]}
+    if ending.holds:
+        where["holds"] = dict(sorted(ending.holds.items()))
     return row
