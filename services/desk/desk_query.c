@@ -80,8 +80,7 @@ static struct err run_on(struct desk_pool *pool, int i, const char *sql, const s
             pool->connections[i] = NULL;
         }
         if (pool->connections[i] == NULL) {
-            e = pg_open(pool->dsn, "desk-query", "-c default_transaction_read_only=on",
-                        &pool->connections[i]);
+            e = pg_open(pool->dsn, "desk-query", NULL, &pool->connections[i]);
             if (err_is(&e))
                 return e;
         }
