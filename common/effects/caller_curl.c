@@ -1,7 +1,7 @@
 // The caller: one thread that performs committed effects by libcurl's multi interface.
 //
-// Calls wait in one list by due time; per target a limit of calls under way and a circuit breaker. Everything but the
-// incoming list and the results belongs to the thread.
+// The queue, libcurl and the list of calls under way belong to the thread; what is handed in and what comes out are two
+// lists under a lock.
 #include "base/fault.h"
 #include "effects/caller_internal.h"
 
@@ -26,100 +26,79 @@ static void call_free(struct caller *caller, struct call *call)
 {
     transfer_drop(caller, call);
     orderclerk__v1__effect_request__free_unpacked(call->request, NULL);
+    free((void *)(uintptr_t)call->entry.target_name.data);
     free(call);
 }
 
-static void push_result(struct caller *caller, struct effect_result *result, uint64_t generation)
+static struct call *call_of(struct queue_entry *entry)
+{
+    return (struct call *)entry; // its first member
+}
+
+static void push_result(struct caller *caller, const struct effect_result *result, uint64_t generation)
 {
     struct result_node *node = calloc(1, sizeof *node);
     assert(node != NULL);
     node->generation = generation;
     node->result = *result;
     pthread_mutex_lock(&caller->lock);
-    if (caller->results_last != NULL)
-        caller->results_last->next = node;
-    else
-        caller->results = node;
-    caller->results_last = node;
+    *caller->results_end = node;
+    caller->results_end = &node->next;
     pthread_mutex_unlock(&caller->lock);
     if (caller->settings.wake != NULL)
         caller->settings.wake(caller->settings.wake_self);
 }
 
-// ---- targets
-
-static struct target *target_of(struct caller *caller, struct bytes name)
-{
-    for (struct target *t = caller->targets; t != NULL; t = t->next) {
-        if (t->name_size == name.size && memcmp(t->name, name.data, name.size) == 0)
-            return t;
-    }
-    struct target *t = calloc(1, sizeof *t);
-    assert(t != NULL);
-    t->name = malloc(name.size + 1);
-    assert(t->name != NULL);
-    memcpy(t->name, name.data, name.size);
-    t->name_size = name.size;
-    t->next = caller->targets;
-    caller->targets = t;
-    return t;
-}
-
-static bool may_start(const struct caller *caller, const struct target *t)
-{
-    if (caller->under_way >= caller->settings.total || t->under_way >= caller->settings.per_target)
-        return false;
-    if (t->closed_until == 0)
-        return true;
-    // Left alone for a while, then a single try.
-    return mono_us() >= t->closed_until && t->under_way == 0;
-}
-
-static void note_outcome(struct caller *caller, struct target *t, enum effect_outcome outcome)
-{
-    if (outcome != EFFECT_FAILED) {
-        t->failures = 0;
-        t->closed_until = 0;
-        return;
-    }
-    t->failures++;
-    if (t->failures >= caller->settings.breaker_failures)
-        t->closed_until = mono_us() + caller->settings.breaker_open_us;
-}
-
 // ---- the thread
+
+static void follow_forget(struct caller *caller)
+{
+    uint64_t generation = atomic_load(&caller->generation);
+    if (generation == caller->seen_generation)
+        return;
+    caller->seen_generation = generation;
+    struct queue_entry *entry;
+    while ((entry = queue_take_waiting(caller->queue)) != NULL)
+        call_free(caller, call_of(entry));
+}
+
+static void take_one(struct caller *caller, struct call *call)
+{
+    struct queue_entry *known = queue_find(caller->queue, call->entry.id);
+    if (call->generation != caller->seen_generation) {
+        call_free(caller, call);
+    } else if (known != NULL) {
+        // Under way since before a forget: its outcome answers the one who asks now, and no second call is made.
+        struct call *running = call_of(known);
+        running->generation = call->generation;
+        running->attempt = call->attempt;
+        running->slot = call->slot;
+        call_free(caller, call);
+    } else {
+        queue_add(caller->queue, &call->entry);
+    }
+}
 
 static void take_incoming(struct caller *caller)
 {
     pthread_mutex_lock(&caller->lock);
     struct call *list = caller->incoming;
     caller->incoming = NULL;
+    caller->incoming_end = &caller->incoming;
     pthread_mutex_unlock(&caller->lock);
-    // Newest first: turned round, so that calls start in the order in which they were asked for.
-    struct call *ordered = NULL;
+    // After the list has been taken: a forget that comes before any of it is seen.
+    follow_forget(caller);
     while (list != NULL) {
-        struct call *next = list->next;
-        list->next = ordered;
-        ordered = list;
-        list = next;
+        struct call *call = list;
+        list = call->next;
+        call->next = NULL;
+        take_one(caller, call);
     }
-    struct call **end = &caller->waiting;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = ordered;
 }
 
-static bool same_under_way(const struct caller *caller, const struct call *call)
+static void finish(struct caller *caller, struct call *call, const struct effect_result *result)
 {
-    for (const struct call *c = caller->running; c != NULL; c = c->next) {
-        if (uuid_equal(c->id, call->id) && c->generation == call->generation)
-            return true;
-    }
-    return false;
-}
-
-static void finish(struct caller *caller, struct call *call, struct effect_result *result)
-{
+    queue_end(caller->queue, &call->entry, call->target_failed, mono_us());
     push_result(caller, result, call->generation);
     call_free(caller, call);
 }
@@ -128,22 +107,20 @@ static void answer_itself(struct caller *caller, struct call *call, enum effect_
                           const char *text)
 {
     struct effect_result result = {
-        .id = call->id, .slot = call->slot, .attempt = call->attempt, .outcome = outcome};
+        .id = call->entry.id, .slot = call->slot, .attempt = call->attempt, .outcome = outcome};
     snprintf(result.text, sizeof result.text, "%s", text);
     finish(caller, call, &result);
 }
 
 static void start(struct caller *caller, struct call *call)
 {
-    char text[128];
+    char text[sizeof((struct effect_result *)0)->text];
     FAULT_POINT(effect_before_call);
     if (strcmp(call->request->transport, "auto") == 0) {
         answer_itself(caller, call, EFFECT_OK, "");
     } else if (!transfer_start(caller, call, text, sizeof text)) {
         answer_itself(caller, call, EFFECT_REFUSED, text);
     } else {
-        call->target->under_way++;
-        caller->under_way++;
         call->next = caller->running;
         caller->running = call;
     }
@@ -152,30 +129,11 @@ static void start(struct caller *caller, struct call *call)
 // Starts what is due and allowed; returns how long until the next one may be, in ms.
 static int start_due(struct caller *caller)
 {
-    instant now = now_us();
-    int64_t wait = POLL_MAX_MS;
-    struct call **link = &caller->waiting;
-    while (*link != NULL) {
-        struct call *call = *link;
-        bool forgotten = call->generation != atomic_load(&caller->generation);
-        if (!forgotten && call->due > now) {
-            int64_t ms = (call->due - now) / 1000 + 1;
-            wait = ms < wait ? ms : wait;
-        } else if (forgotten || same_under_way(caller, call)) {
-            *link = call->next;
-            call_free(caller, call);
-            continue;
-        } else if (may_start(caller, call->target)) {
-            *link = call->next;
-            start(caller, call);
-            continue;
-        } else if (call->target->closed_until > 0) {
-            int64_t ms = (call->target->closed_until - mono_us()) / 1000 + 1;
-            wait = ms < wait && ms > 0 ? ms : wait;
-        }
-        link = &call->next;
-    }
-    return (int)wait;
+    int64_t wait;
+    struct queue_entry *entry;
+    while ((entry = queue_start(caller->queue, now_us(), mono_us(), &wait)) != NULL)
+        start(caller, call_of(entry));
+    return wait / 1000 + 1 < POLL_MAX_MS ? (int)(wait / 1000 + 1) : POLL_MAX_MS;
 }
 
 static void unlink_running(struct caller *caller, struct call *call)
@@ -184,14 +142,14 @@ static void unlink_running(struct caller *caller, struct call *call)
     while (*link != call)
         link = &(*link)->next;
     *link = call->next;
-    call->target->under_way--;
-    caller->under_way--;
 }
 
-static void take_finished(struct caller *caller)
+// Returns whether anything has ended: then something may start.
+static bool take_finished(struct caller *caller)
 {
     CURLMsg *message;
     int left;
+    bool any = false;
     while ((message = curl_multi_info_read(caller->multi, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE)
             continue;
@@ -203,23 +161,22 @@ static void take_finished(struct caller *caller)
         struct effect_result result;
         transfer_end(call, code, &result);
         FAULT_POINT(effect_after_call);
-        note_outcome(caller, call->target, result.outcome);
         finish(caller, call, &result);
+        any = true;
     }
+    return any;
 }
 
 static void *run(void *self)
 {
     struct caller *caller = self;
     while (!atomic_load(&caller->stop)) {
-        int running;
+        int running, wait;
         take_incoming(caller);
-        int wait = start_due(caller);
-        curl_multi_perform(caller->multi, &running);
-        take_finished(caller);
-        // What has just become free may let a waiting call start.
-        if (caller->waiting != NULL)
+        do {
             wait = start_due(caller);
+            curl_multi_perform(caller->multi, &running);
+        } while (take_finished(caller));
         curl_multi_poll(caller->multi, NULL, 0, wait, NULL);
     }
     return NULL;
@@ -227,40 +184,46 @@ static void *run(void *self)
 
 // ---- the port
 
-static void submit(void *self, const struct effect_call *effect)
+static void caller_submit(void *self, const struct effect_call *effect)
 {
     struct caller *caller = self;
     struct call *call = calloc(1, sizeof *call);
-    assert(call != NULL);
-    call->id = effect->id;
+    char *target = malloc(effect->target.size + 1);
+    assert(call != NULL && target != NULL);
+    if (effect->target.size > 0)
+        memcpy(target, effect->target.data, effect->target.size);
+    call->entry = (struct queue_entry){
+        .id = effect->id, .target_name = bytes_of(target, effect->target.size), .due = effect->due};
     call->slot = effect->slot;
     call->attempt = effect->attempt;
-    call->due = effect->due;
     call->generation = atomic_load(&caller->generation);
     call->request = orderclerk__v1__effect_request__unpack(NULL, effect->request.size, effect->request.data);
     assert(call->request != NULL); // the lane's own
     pthread_mutex_lock(&caller->lock);
-    call->target = target_of(caller, effect->target);
-    call->next = caller->incoming;
-    caller->incoming = call;
+    *caller->incoming_end = call;
+    caller->incoming_end = &call->next;
     pthread_mutex_unlock(&caller->lock);
     curl_multi_wakeup(caller->multi);
 }
 
-static bool next(void *self, struct effect_result *ret_result)
+static struct result_node *take_node(struct caller *caller)
+{
+    pthread_mutex_lock(&caller->lock);
+    struct result_node *node = caller->results;
+    if (node != NULL) {
+        caller->results = node->next;
+        if (caller->results == NULL)
+            caller->results_end = &caller->results;
+    }
+    pthread_mutex_unlock(&caller->lock);
+    return node;
+}
+
+static bool caller_next(void *self, struct effect_result *ret_result)
 {
     struct caller *caller = self;
-    for (;;) {
-        pthread_mutex_lock(&caller->lock);
-        struct result_node *node = caller->results;
-        if (node != NULL) {
-            caller->results = node->next;
-            if (caller->results == NULL)
-                caller->results_last = NULL;
-        }
-        pthread_mutex_unlock(&caller->lock);
-        if (node == NULL)
-            return false;
+    struct result_node *node;
+    while ((node = take_node(caller)) != NULL) {
         bool current = node->generation == atomic_load(&caller->generation);
         if (current)
             *ret_result = node->result;
@@ -270,13 +233,23 @@ static bool next(void *self, struct effect_result *ret_result)
         if (current)
             return true;
     }
+    return false;
 }
 
-static void forget(void *self)
+static void caller_forget(void *self)
 {
     struct caller *caller = self;
     atomic_fetch_add(&caller->generation, 1);
     curl_multi_wakeup(caller->multi);
+}
+
+static void caller_free(struct caller *caller)
+{
+    queue_free(caller->queue);
+    if (caller->multi != NULL)
+        curl_multi_cleanup(caller->multi);
+    pthread_mutex_destroy(&caller->lock);
+    free(caller);
 }
 
 struct err caller_curl_open(const struct caller_settings *settings, struct caller_port **ret_caller)
@@ -284,50 +257,43 @@ struct err caller_curl_open(const struct caller_settings *settings, struct calle
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return err_make(ERR_CONFIG, "libcurl can't be used");
     struct caller *caller = calloc(1, sizeof *caller);
-    if (caller == NULL)
-        return err_make(ERR_RETRY, "no memory");
+    assert(caller != NULL);
     caller->settings = *settings;
     caller->multi = curl_multi_init();
+    caller->queue = queue_new(&(struct queue_limits){.per_target = settings->per_target,
+                                                     .total = settings->total,
+                                                     .breaker_failures = settings->breaker_failures,
+                                                     .breaker_open_us = settings->breaker_open_us});
+    caller->incoming_end = &caller->incoming;
+    caller->results_end = &caller->results;
     pthread_mutex_init(&caller->lock, NULL);
-    caller->port = (struct caller_port){.self = caller, .submit = submit, .next = next, .forget = forget};
+    caller->port = (struct caller_port){
+        .self = caller, .submit = caller_submit, .next = caller_next, .forget = caller_forget};
     if (caller->multi == NULL || pthread_create(&caller->thread, NULL, run, caller) != 0) {
-        if (caller->multi != NULL)
-            curl_multi_cleanup(caller->multi);
-        free(caller);
+        caller_free(caller);
         return err_make(ERR_RETRY, "the effect thread can't be started");
     }
     *ret_caller = &caller->port;
     return err_ok();
 }
 
-static void free_calls(struct caller *caller, struct call *list)
-{
-    while (list != NULL) {
-        struct call *following = list->next;
-        call_free(caller, list);
-        list = following;
-    }
-}
-
 void caller_curl_close(struct caller_port *port)
 {
+    if (port == NULL)
+        return;
     struct caller *caller = port->self;
     atomic_store(&caller->stop, true);
     curl_multi_wakeup(caller->multi);
     pthread_join(caller->thread, NULL);
-    free_calls(caller, caller->running);
-    free_calls(caller, caller->waiting);
-    free_calls(caller, caller->incoming);
-    atomic_fetch_add(&caller->generation, 1);
-    struct effect_result none;
-    (void)next(caller, &none); // all are of an earlier generation: freed
-    while (caller->targets != NULL) {
-        struct target *following = caller->targets->next;
-        free(caller->targets->name);
-        free(caller->targets);
-        caller->targets = following;
+    while (caller->running != NULL) {
+        struct call *call = caller->running;
+        caller->running = call->next;
+        queue_end(caller->queue, &call->entry, false, 0);
+        call_free(caller, call);
     }
-    curl_multi_cleanup(caller->multi);
-    pthread_mutex_destroy(&caller->lock);
-    free(caller);
+    caller_forget(caller);
+    take_incoming(caller); // all are of an earlier generation: freed, and what waits with them
+    struct effect_result none;
+    (void)caller_next(caller, &none); // likewise
+    caller_free(caller);
 }

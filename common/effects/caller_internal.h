@@ -1,6 +1,7 @@
-// What the files of the caller share: targets, calls, and one transfer of libcurl.
+// What the files of the caller share: calls, one transfer of libcurl, and the caller itself.
 #pragma once
 
+#include "effects/caller_queue.h"
 #include "effects/effects.h"
 #include "orderclerk/v1/outbox.pb-c.h"
 
@@ -10,24 +11,13 @@
 
 #define ANSWER_MAX ((size_t)64 * 1024) // of an answer's body; the rest is dropped
 
-struct target {
-    struct target *next;
-    char *name;
-    size_t name_size;
-    int32_t under_way;
-    int32_t failures;     // in a row
-    int64_t closed_until; // monotonic: left alone until then; 0: not
-};
-
 struct call {
-    struct call *next;
-    struct uuid id;
+    struct queue_entry entry;
     int32_t slot;
     int32_t attempt;
-    instant due;
     uint64_t generation; // of forget
-    struct target *target;
     Orderclerk__V1__EffectRequest *request;
+    struct call *next; // among those handed in, or under way
     // While under way:
     CURL *curl;
     struct curl_slist *headers;
@@ -36,6 +26,7 @@ struct call {
     uint8_t *answer;
     size_t answer_size;
     char error[CURL_ERROR_SIZE];
+    bool target_failed; // counts for the target's circuit breaker
 };
 
 struct result_node {
@@ -50,14 +41,14 @@ struct caller {
     pthread_t thread;
     CURLM *multi;
     _Atomic bool stop;
-    pthread_mutex_t lock; // guards what follows
-    struct call *incoming;
-    struct result_node *results, *results_last;
     _Atomic uint64_t generation;
+    pthread_mutex_t lock; // guards the two lists
+    struct call *incoming, **incoming_end;
+    struct result_node *results, **results_end;
     // The thread's own:
-    struct call *waiting, *running;
-    struct target *targets;
-    int32_t under_way;
+    struct queue *queue;
+    struct call *running;
+    uint64_t seen_generation;
 };
 
 // transfer.c: a call as a transfer. False: the request can't be made into one; text says why.

@@ -43,7 +43,7 @@ void effect_result_free(struct effect_result *result);
 
 struct caller_port {
     void *self;
-    // Takes a copy. Effects of the same id under way are not started twice.
+    // Takes a copy. A call whose id waits or is under way already is not made twice: its outcome answers both.
     void (*submit)(void *self, const struct effect_call *call);
     // A result that is there, or false. Lane's thread.
     bool (*next)(void *self, struct effect_result *ret_result);
@@ -65,4 +65,5 @@ struct caller_settings {
 };
 struct err caller_curl_open(const struct caller_settings *settings,
                             struct caller_port **ret_caller) ERR_MUST_CHECK;
-void caller_curl_close(struct caller_port *caller); // waits for the thread; calls under way are aborted
+void caller_curl_close(
+    struct caller_port *caller); // waits for the thread; calls under way are aborted. NULL is fine

@@ -56,7 +56,7 @@ static bool set_http(struct call *call)
 {
     const Orderclerk__V1__EffectRequest *r = call->request;
     char id[UUID_TEXT_SIZE];
-    uuid_format(call->id, id);
+    uuid_format(call->entry.id, id);
     bool ok = add_header(call, "Idempotency-Key", id) && add_header(call, "webhook-id", id) &&
               add_header(call, "Expect", "");
     for (size_t i = 0; ok && i < r->n_headers; i++)
@@ -77,7 +77,8 @@ static bool set_http(struct call *call)
 static bool set_smtp(struct caller *caller, struct call *call)
 {
     const Orderclerk__V1__EffectRequest *r = call->request;
-    if (caller->settings.smtp_url == NULL || !one_line(r->mail_from))
+    // Without a recipient libcurl would send a VRFY and no mail.
+    if (caller->settings.smtp_url == NULL || !one_line(r->mail_from) || r->n_mail_to == 0)
         return false;
     for (size_t i = 0; i < r->n_mail_to; i++) {
         if (!one_line(r->mail_to[i]))
@@ -89,7 +90,9 @@ static bool set_smtp(struct caller *caller, struct call *call)
     }
     curl_easy_setopt(call->curl, CURLOPT_URL, caller->settings.smtp_url);
     curl_easy_setopt(call->curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(call->curl, CURLOPT_USE_SSL, (long)CURLUSESSL_TRY);
+    // A password never goes in the clear.
+    bool login = caller->settings.smtp_user != NULL;
+    curl_easy_setopt(call->curl, CURLOPT_USE_SSL, (long)(login ? CURLUSESSL_ALL : CURLUSESSL_TRY));
     if (caller->settings.smtp_user != NULL)
         curl_easy_setopt(call->curl, CURLOPT_USERNAME, caller->settings.smtp_user);
     if (caller->settings.smtp_password != NULL)
@@ -98,6 +101,7 @@ static bool set_smtp(struct caller *caller, struct call *call)
     curl_easy_setopt(call->curl, CURLOPT_MAIL_RCPT, call->recipients);
     curl_easy_setopt(call->curl, CURLOPT_READFUNCTION, give_mail);
     curl_easy_setopt(call->curl, CURLOPT_READDATA, call);
+    curl_easy_setopt(call->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->body.len);
     curl_easy_setopt(call->curl, CURLOPT_UPLOAD, 1L);
     return true;
 }
@@ -133,18 +137,36 @@ bool transfer_start(struct caller *caller, struct call *call, char *ret_text, si
     if (ok && curl_multi_add_handle(caller->multi, call->curl) == CURLM_OK)
         return true;
     snprintf(ret_text, text_size,
-             "the request can't be sent: transport \"%.16s\", or a line break in a header or address",
+             "can't be sent: transport \"%.16s\", no recipient, or a line break in a header or address",
              call->request->transport);
     release(call);
     return false;
 }
 
+// Whether the mail itself was refused: a 5xx to MAIL or RCPT, or after the whole message. One to the greeting or to the
+// login says something about the server and us, and passes.
+static bool mail_refused(const struct call *call, CURLcode code, long status)
+{
+    bool all_sent = call->request->body.len > 0 && call->sent == call->request->body.len;
+    return status >= 500 && status < 600 &&
+           (code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && all_sent));
+}
+
+// A 4xx to one sender or recipient (greylisting, a full mailbox) asks for another try; the server itself is well.
+static bool mail_delayed(CURLcode code, long status)
+{
+    return status >= 400 && status < 500 && code == CURLE_SEND_ERROR;
+}
+
 // 408, 425 and 429 ask for another try; SMTP's 4xx too.
 static enum effect_outcome outcome_of(const struct call *call, CURLcode code, long status)
 {
-    bool smtp = strcmp(call->request->transport, "smtp") == 0;
-    if (smtp)
-        return code == CURLE_OK ? EFFECT_OK : status >= 500 && status < 600 ? EFFECT_REFUSED : EFFECT_FAILED;
+    if (strcmp(call->request->transport, "smtp") == 0)
+        return code == CURLE_OK                   ? EFFECT_OK
+               : mail_refused(call, code, status) ? EFFECT_REFUSED
+                                                  : EFFECT_FAILED;
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT)
+        return EFFECT_REFUSED; // no try will ever get anywhere
     if (code != CURLE_OK)
         return EFFECT_FAILED;
     if (status >= 200 && status < 300)
@@ -157,7 +179,7 @@ void transfer_end(struct call *call, CURLcode code, struct effect_result *ret_re
 {
     long status = 0;
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-    *ret_result = (struct effect_result){.id = call->id,
+    *ret_result = (struct effect_result){.id = call->entry.id,
                                          .slot = call->slot,
                                          .attempt = call->attempt,
                                          .outcome = outcome_of(call, code, status),
@@ -165,6 +187,8 @@ void transfer_end(struct call *call, CURLcode code, struct effect_result *ret_re
                                          .body = bytes_of(call->answer, call->answer_size)};
     call->answer = NULL;
     call->answer_size = 0;
+    call->target_failed = ret_result->outcome == EFFECT_FAILED &&
+                          !(strcmp(call->request->transport, "smtp") == 0 && mail_delayed(code, status));
     if (ret_result->outcome != EFFECT_OK) {
         const char *why = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
         if (code == CURLE_OK)

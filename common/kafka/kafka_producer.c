@@ -177,7 +177,8 @@ struct err kafka_producer_send(struct kafka_producer *p, const struct bus_out *r
 
     rd_kafka_headers_t *headers = make_headers(record);
     int32_t partition = hash_partition(record->key, p->partitions);
-    rd_kafka_resp_err_t code = rd_kafka_producev(
+    // librdkafka's macros check types by statement expressions, which pedantic compilers refuse.
+    rd_kafka_resp_err_t code = __extension__ rd_kafka_producev(
         p->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key.data, record->key.size),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.size),
