@@ -270,6 +270,8 @@ static void handed_over(struct reply *r)
     if (has_left(r->turn)) {
         if (!same_lines(r))
             contradiction(r, "other lines than were handed over before");
+        else if (r->turn->shipment->tracking_no.data == NULL)
+            take_tracking(r); // it was implied by later news, which had no number
         return;
     }
     complete_lines(r);
