@@ -253,6 +253,21 @@ def _retired(maker: Maker) -> Case:
     return _answered(order, "lines[0].product_code", retired["sku"], retired["successor"])
 
 
+def _gtin(maker: Maker) -> Case:
+    order = maker.express(maker.chinese)
+    order["lines"][0]["product_code"] = maker.ref.products[order["lines"][0]["product_code"]]["gtin"]
+    return Case(order, {})
+
+
+def _discount(maker: Maker) -> Case:
+    """A twentieth off the first line, rounded down."""
+    order = _dear_line(maker)
+    line = order["lines"][0]
+    exponent = model.EXPONENTS[order["currency"]]
+    line["discount"] = maker.decimal(model.minor(line["unit_price"], exponent) * line["quantity"] // 20, order["currency"])
+    return Case(order, {})
+
+
 def _change_price(maker: Maker, order: dict, change: Callable[[int], int]) -> str:
     """Changes the first line's price; the right one."""
     line = order["lines"][0]
@@ -460,6 +475,8 @@ KINDS: tuple[tuple[str, int, Callable[[Maker], Case], str], ...] = (
     ("split_warehouses", catalogue.SPLIT_SKUS, _split, "COMPLETED"),
     ("no_picking", 14, _no_picking(0), "COMPLETED"),
     ("no_picking_and_stock", 8, _no_picking(2), "COMPLETED"),
+    ("gtin_as_code", 5, _gtin, "COMPLETED"),
+    ("discount", 5, _discount, "COMPLETED"),
     ("wrong_code", 14, _wrong_code, "COMPLETED"),
     ("retired_code", 7, _retired, "COMPLETED"),
     ("price_below_approved", 8, _price_below, "COMPLETED"),
@@ -497,6 +514,7 @@ KINDS: tuple[tuple[str, int, Callable[[Maker], Case], str], ...] = (
     ("review_changes", 2, _review_changes, "COMPLETED"),
     ("never_paid", 3, _never_paid, "DELIVERED"),
     ("warehouse_silent", 2, _warehouse("silent"), "IN_FULFILMENT"),
+    ("warehouse_rejects", 2, _warehouse("reject"), "NEEDS_PERSON"),
     ("refused_at_the_door", 6, _at_the_door, "refused"),
 )
 DUPLICATES = 10
