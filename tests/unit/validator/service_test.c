@@ -154,9 +154,10 @@ static void near_codes_are_suggested(void **state)
     assert_int_equal(let_look_up(desk), 1);
     const Orderclerk__V1__Violation *v = failed(desk);
     assert_string_equal(v->code, "PRODUCT_UNKNOWN");
-    assert_int_equal(v->n_suggestions, 2);
+    assert_int_equal(v->n_suggestions, 3); // the retired one isn't offered
     assert_string_equal(v->suggestions[0], "A-100");
     assert_string_equal(v->suggestions[1], "A-120");
+    assert_string_equal(v->suggestions[2], "M-100");
     desk->s.lines[0].product_code = TEXT("QQQQQQ");
     send_order(desk);
     let_look_up(desk);
