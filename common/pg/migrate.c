@@ -247,7 +247,7 @@ static struct err restrict_migration_table(struct session *s)
 struct err migrate(const char *dsn, const char *schema, const char *owner, const struct migration_set *sets,
                    unsigned set_count)
 {
-    struct session s;
+    struct session s = {0};
     struct err e = session_open(dsn, schema, owner, &s);
     if (err_is(&e))
         return e;
@@ -263,7 +263,7 @@ struct err migrate(const char *dsn, const char *schema, const char *owner, const
 struct err migrate_check(const char *dsn, const char *schema, const struct migration_set *sets,
                          unsigned set_count)
 {
-    struct session s;
+    struct session s = {0};
     struct err e = session_open(dsn, schema, NULL, &s);
     if (err_is(&e))
         return e;

@@ -85,7 +85,8 @@ static void same_number(struct script *s, const char *what, int64_t mem, int64_t
 
 static void same_bytes(struct script *s, const char *what, struct bytes mem, struct bytes pg)
 {
-    if ((mem.data == NULL) != (pg.data == NULL) || !bytes_equal(mem, pg))
+    bool same = mem.data == NULL || pg.data == NULL ? mem.data == pg.data : bytes_equal(mem, pg);
+    if (!same)
         differ(s, what, mem.data == NULL ? "NULL" : arena_str(s->arena, mem),
                pg.data == NULL ? "NULL" : arena_str(s->arena, pg));
 }
