@@ -92,7 +92,7 @@ def compare(orders: dict[str, dict], listed: dict[str, dict], log: list[dict], e
                          f"[{posted['order_id']}] {seen.get('reason', '')}")
         elif row.get("reason") and state in ENDED and seen.get("reason") != row["reason"]:
             wrong.append(f"{what}: reason {seen.get('reason')!r}, expected {row['reason']!r}")
-        elif row.get("definition") and seen.get("definition") and seen["definition"] != row["definition"]:
+        elif state == "COMPLETED" and row.get("definition") and seen.get("definition") and seen["definition"] != row["definition"]:
             wrong.append(f"{what}: definition {seen['definition']}, expected {row['definition']}")
     return wrong
 
