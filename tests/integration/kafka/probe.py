@@ -59,12 +59,16 @@ class Probe:
         assert answer["class"] == "none", answer
         return answer
 
-    def assign(self, *words: object) -> None:
-        """RETRY while the broker settles: a lane tries again too."""
+    def do_again(self, *words: object) -> dict:
+        """As do, again while it says RETRY, as a lane would: a broker that has just started isn't the leader yet."""
         deadline = time.monotonic() + WAIT_S
-        while (answer := self.tell("assign", *words))["class"] == "retry" and time.monotonic() < deadline:
-            pass
+        while (answer := self.tell(*words))["class"] == "retry" and time.monotonic() < deadline:
+            time.sleep(0.02)
         assert answer["class"] == "none", answer
+        return answer
+
+    def assign(self, *words: object) -> None:
+        self.do_again("assign", *words)
 
     def send(self, topic: str, count: int, key: str, *trace: str) -> None:
         """Returns when the broker has every record."""

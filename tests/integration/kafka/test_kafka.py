@@ -213,12 +213,12 @@ def test_high_watermarks_are_those_of_now(stack, probe):
     other = (slot + 1) % 6
     for n in range(1, 6):
         stack.produce("control", "k", b"x", partition=slot)
-        high = bus.do("high", slot, other)["high"]
+        high = bus.do_again("high", slot, other)["high"]
         assert high == [0, n, 0, 0]  # [slot's validation-events, slot's control, other's …]
     kill_broker(stack)
     assert bus.tell("high", slot)["class"] == "retry"
     stack.start("kafka")
-    stack.wait(lambda: bus.tell("high", slot)["class"] == "none", 30, "the broker")
+    bus.do_again("high", slot)
 
 
 def test_positions_are_noted_for_lag_tools(stack, probe):
