@@ -170,37 +170,49 @@ void http_stop_accepting(struct http_server *server)
     shutdown(server->listen_fd, SHUT_RDWR); // what the kernel would still take in is refused
 }
 
-// Under server->lock. Gives whoever still waits its 503; uploads that are paused end.
+// Under server->lock. Gives whoever still waits its 503.
 static void end_waiting(struct http_server *server)
 {
     for (struct connection *c = server->connections; c != NULL; c = c->next) {
         pthread_mutex_lock(&c->x.lock);
         bool unanswered = c->x.suspended && c->x.deferred && !c->x.answered;
-        bool paused = c->x.suspended && c->x.paused && !c->x.deferred;
         pthread_mutex_unlock(&c->x.lock);
-        if (unanswered) {
+        if (unanswered)
             http_reply_problem(&c->x, &(struct http_problem){.status = 503,
                                                              .type = "stopping",
                                                              .title = "The server is stopping",
                                                              .remedy = "send the request again",
                                                              .retry_after_s = 1});
-        } else if (paused) {
+    }
+}
+
+// Under server->lock. Requests whose body is still coming end without an answer.
+static void end_uploads(struct http_server *server)
+{
+    for (struct connection *c = server->connections; c != NULL; c = c->next) {
+        pthread_mutex_lock(&c->x.lock);
+        bool paused = c->x.suspended && c->x.paused && !c->x.deferred;
+        pthread_mutex_unlock(&c->x.lock);
+        bool reading = atomic_load(&c->deadline_us) > 0; // header, body, or idle
+        if (paused || reading)
             shutdown(c->fd, SHUT_RDWR);
+        if (paused)
             http_resume(&c->x);
-        }
     }
 }
 
 static void end_all(struct http_server *server)
 {
-    int64_t until = http_monotonic() + CLOSE_WAIT_US;
+    int64_t wait_us = server->settings.close_wait_us > 0 ? server->settings.close_wait_us : CLOSE_WAIT_US;
+    int64_t patient_until = http_monotonic() + wait_us, until = patient_until + FLUSH_WAIT_US;
     pthread_mutex_lock(&server->lock);
-    while (atomic_load(&server->in_flight) > 0) {
-        end_waiting(server);
-        if (http_monotonic() > until)
-            break;
+    while (atomic_load(&server->in_flight) > 0 && http_monotonic() < until) {
+        end_uploads(server);
+        if (http_monotonic() > patient_until)
+            end_waiting(server);
         http_wait_changed(server, 10 * INSTANT_MS);
     }
+    end_waiting(server);
     for (struct connection *c = server->connections; c != NULL; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
     pthread_mutex_unlock(&server->lock);

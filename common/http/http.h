@@ -35,6 +35,7 @@ struct http_settings {
     int32_t connections_per_address;
     int64_t header_deadline_us;
     int64_t body_deadline_us; // streamed bodies: of inactivity
+    int64_t close_wait_us;    // how long http_close waits for deferred answers; 0: 15 s
 };
 
 struct err http_open(const struct http_settings *settings, const struct http_route *routes,
@@ -42,7 +43,8 @@ struct err http_open(const struct http_settings *settings, const struct http_rou
 int http_port(const struct http_server *server);
 void http_stop_accepting(
     struct http_server *server); // answers what is under way; new connections are refused
-// Waits for handlers (at most 5 s); deferred exchanges get 503: whoever would answer them must have ended before.
+// Waits for handlers and deferred answers (close_wait_us); what is unanswered then gets 503, and whoever would have answered it
+// must have ended: no exchange is there afterwards.
 void http_close(struct http_server *server);
 
 // ---- what a handler sees

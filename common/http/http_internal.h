@@ -20,7 +20,8 @@
 #define IDLE_US             (60 * INSTANT_SECOND) // a kept-alive connection without a request
 #define WRITE_STALL_SECONDS 60                    // a client that doesn't take its answer
 #define WATCH_US            (100 * INSTANT_MS)
-#define CLOSE_WAIT_US       (5 * INSTANT_SECOND) // for answers under way when the server is closed
+#define CLOSE_WAIT_US       (15 * INSTANT_SECOND) // longer than ingress takes to commit or to give up
+#define FLUSH_WAIT_US       (1 * INSTANT_SECOND)  // for the last answers to be written
 #define ARENA_BYTES         ((size_t)4096)
 #define ARENA_KEEP_MAX      ((size_t)64 * 1024) // a larger arena is given back after its request
 #define ANSWER_HEADERS_MAX  8

@@ -49,6 +49,7 @@ struct proto_reader {
     // Values come from a table (CSV): numbers and booleans are written as text; lists as "a;b", lists of small messages as
     // "BOX:12;PALLET:480" in the order of their fields.
     bool from_text;
+    bool int64_text; // 64-bit integers may be text as well: protobuf's own JSON writes them so
 };
 
 // Reads an object; members named in `besides` (NULL-terminated, or NULL) are not its own. The common fields of messages on
@@ -57,6 +58,9 @@ struct proto_reader {
 ProtobufCMessage *proto_json_read(const struct proto_reader *reader, const struct jsonr_value *object,
                                   const char *path, const ProtobufCMessageDescriptor *descriptor,
                                   const char *const *besides);
+
+// Whether an object of this message may have a member of this name.
+bool proto_json_knows(const ProtobufCMessageDescriptor *descriptor, const char *name);
 
 // The value of an enum by its short name. False: none.
 bool proto_enum_parse(const ProtobufCEnumDescriptor *descriptor, struct bytes text, int *ret_value);

@@ -95,7 +95,8 @@ static bool read_number(const struct at *at, const struct jsonr_value *value, in
     int64_t number = 0;
     if (type == JSONR_INTEGER)
         number = jsonr_integer(value);
-    else if (!(at->reader->from_text && type == JSONR_TEXT && integer_of_text(jsonr_text(value), &number))) {
+    else if (!((at->reader->from_text || (at->reader->int64_text && type_max == INT64_MAX)) &&
+               type == JSONR_TEXT && integer_of_text(jsonr_text(value), &number))) {
         wrong_type(at, "send a whole number", value);
         return false;
     }
@@ -506,4 +507,11 @@ ProtobufCMessage *proto_json_read(const struct proto_reader *reader, const struc
 {
     struct path top = {.up = NULL, .text = path, .index = SIZE_MAX};
     return read_object(reader, object, &top, descriptor, besides);
+}
+
+bool proto_json_knows(const ProtobufCMessageDescriptor *descriptor, const char *name)
+{
+    enum proto_form form;
+    const ProtobufCFieldDescriptor *field = proto_field_of(descriptor, name, &form);
+    return field != NULL && !(on_topic(descriptor) && field->id <= COMMON_FIELDS);
 }

@@ -147,7 +147,8 @@ static int start(void **state)
                                      .connections = 64,
                                      .connections_per_address = 8,
                                      .header_deadline_us = 300 * INSTANT_MS,
-                                     .body_deadline_us = 300 * INSTANT_MS};
+                                     .body_deadline_us = 300 * INSTANT_MS,
+                                     .close_wait_us = 300 * INSTANT_MS};
     replier_count = 0;
     struct err e = http_open(&settings, routes, sizeof routes / sizeof routes[0], NULL, &server);
     if (err_is(&e))

@@ -1,0 +1,86 @@
+// Intake, the whole service at a glance.
+#include "intake/intake.h"
+
+#include "intake/intake_http.h"
+#include "intake/intake_import.h"
+#include "intake/intake_order.h"
+#include "intake/intake_request.h"
+#include "intake/intake_view.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+// The lane only keeps a copy of each order's state; everything that intake sends goes through ingress.
+static const enum topic inputs[] = {TOPIC_ORDER_STATE};
+static const struct table *const tables[] = {&order_view_table, &request_refused_table};
+
+static struct err decide(struct batch *batch, const struct input *in)
+{
+    return in->kind == INPUT_MESSAGE && in->topic == TOPIC_ORDER_STATE ? intake_view_decide(batch, in)
+                                                                       : err_ok();
+}
+
+const struct lane_service intake_lane = {
+    .name = "intake",
+    .group = "intake.v1",
+    .inputs = inputs,
+    .input_count = COUNT_OF(inputs),
+    .tables = tables,
+    .table_count = COUNT_OF(tables),
+    .want = intake_view_want,
+    .decide = decide,
+};
+
+static void get_openapi(void *context, struct http_exchange *x)
+{
+    (void)context;
+    http_reply_json(x, 200, intake_openapi);
+}
+
+#define IMPORT(resource)                                                                                     \
+    {                                                                                                        \
+        .method = "POST", .path = (resource), .handle = intake_import_end, .chunk = intake_import_chunk,     \
+        .body_max = IMPORT_BODY_MAX, .content_types = INTAKE_TABLES                                          \
+    }
+#define POST(resource, handler)                                                                              \
+    {                                                                                                        \
+        .method = "POST", .path = (resource), .handle = (handler), .body_max = INTAKE_BODY_MAX,              \
+        .content_types = INTAKE_JSON                                                                         \
+    }
+#define GET(resource, handler)                                                                               \
+    {                                                                                                        \
+        .method = "GET", .path = (resource), .handle = (handler)                                             \
+    }
+
+const struct http_route intake_routes[] = {
+    POST("/v1/orders", intake_post_order),
+    GET("/v1/orders/{id}", intake_get_order),
+    POST("/v1/orders/{id}/requests", intake_post_request),
+    GET("/v1/orders/{id}/requests/{request_id}", intake_get_request),
+    POST("/v1/departments/{name}/replies", intake_post_reply),
+    POST("/v1/control", intake_post_control),
+    IMPORT("/v1/orders:import"),
+    IMPORT("/v1/reference/products:import"),
+    IMPORT("/v1/reference/customers:import"),
+    IMPORT("/v1/reference/prices:import"),
+    IMPORT("/v1/reference/calendars:import"),
+    IMPORT("/v1/reference/warehouses:import"),
+    IMPORT("/v1/stock:import"),
+    IMPORT("/v1/reference/stock:import"),
+    GET("/openapi.json", get_openapi),
+};
+const size_t intake_route_count = COUNT_OF(intake_routes);
+
+static struct intake shared;
+
+struct err intake_start(struct process *process)
+{
+    process_set_user(process, &shared);
+    return intake_store_open(process_pg(process), &shared.store);
+}
+
+void intake_stop(struct process *process)
+{
+    (void)process;
+    intake_store_close(shared.store);
+    shared.store = NULL;
+}
