@@ -101,7 +101,7 @@ def _logs(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    demo.run(demo.Demo(Stack(default_home()), Path(options.orders).absolute() if options.orders else None), options.keep)
+    demo.run(demo.Demo(Stack(default_home(), settings=demo.SETTINGS), Path(options.orders).absolute() if options.orders else None), options.keep)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo_command = commands.add_parser("demo", help="the whole desk on a file of orders")
     demo_command.add_argument("--keep", action="store_true", help="leave it running")
-    demo_command.add_argument("orders", nargs="?", help="file of orders")
+    demo_command.add_argument("orders", nargs="?", help="folder of test data, as tests/data/generate.py makes it")
     demo_command.set_defaults(run=_demo)
     return parser
 

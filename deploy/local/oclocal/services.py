@@ -51,7 +51,7 @@ SERVICES = (
     Service("validator", "validator", 1),
     Service("inventory", "inventory", 2),
     Service("fulfillment", "fulfillment-tracker", 1),
-    Service("notifier", "notifier", 1),
+    Service("notifier", "notifier", 1, settings={"SMTP_URL": "smtp://{mail:smtp}"}),
     Service("orchestrator", "orchestrator", 2),
     Service("desk", "desk", 1),
 )

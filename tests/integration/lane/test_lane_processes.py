@@ -117,6 +117,7 @@ def test_database_away_for_a_while(echo):
     echo.kill("postgres")
     feeder.send(60)
     echo.start("postgres")
+    echo.wait_ready("postgres")
     feeder.wait_done()
     feeder.check()
 
@@ -126,6 +127,7 @@ def test_broker_away_for_a_while(echo):
     feeder.send(60)
     echo.kill("kafka")
     echo.start("kafka")
+    echo.wait_ready("kafka")
     feeder.send(60)
     feeder.wait_done()
     feeder.check()
