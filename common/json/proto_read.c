@@ -429,7 +429,7 @@ static size_t first_rule(const struct proto_reader *reader, const char *message)
 
 static bool on_topic(const ProtobufCMessageDescriptor *descriptor)
 {
-    return descriptor->n_fields > 0 && strcmp(descriptor->fields[0].name, "event_id") == 0;
+    return descriptor->n_fields >= COMMON_FIELDS && strcmp(descriptor->fields[0].name, "event_id") == 0;
 }
 
 static bool listed(const char *const *names, const char *name)

@@ -48,6 +48,8 @@ void intake_rows_free(struct intake_rows *rows)
 
 static void append(struct intake_rows *rows, const char *data, size_t size)
 {
+    if (size == 0)
+        return;
     if (rows->too_long || rows->size + size > ROWS_BYTES_MAX) {
         rows->too_long = true;
         return;
@@ -223,5 +225,7 @@ bool intake_rows_feed(struct intake_rows *rows, struct bytes piece,
 bool intake_rows_end(struct intake_rows *rows, bool (*take)(void *self, const struct intake_row *row),
                      void *self)
 {
+    if (rows->mark > 0 && rows->mark < MARK_OVER)
+        append(rows, MARK, rows->mark);
     return (rows->size == 0 && !rows->too_long) || give(rows, take, self);
 }
