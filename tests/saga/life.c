@@ -1,0 +1,763 @@
+// See life.h.
+#include "life.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ORDER_ID "019aafde-0000-7000-8000-000000000001"
+#define BEGIN    (INSTANT_DAY * 20780 + 2 * INSTANT_HOUR) // a Monday, 10:00 in Shanghai
+#define RUN_MAX  4000
+
+void *life_message(struct life *life, const ProtobufCMessageDescriptor *descriptor)
+{
+    ProtobufCMessage *message = arena_alloc(life->arena, descriptor->sizeof_message);
+    protobuf_c_message_init(descriptor, message);
+    return message;
+}
+
+static void *again(struct life *life, const ProtobufCMessage *message)
+{
+    const size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *packed = arena_alloc(life->arena, size);
+    protobuf_c_message_pack(message, packed);
+    ProtobufCMessage *copy =
+        protobuf_c_message_unpack(message->descriptor, arena_protobuf(life->arena), size, packed);
+    assert_non_null(copy);
+    return copy;
+}
+
+// The set member of the message's oneof.
+static const ProtobufCMessage *body_of(const ProtobufCMessage *message)
+{
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0)
+            continue;
+        uint32_t set;
+        memcpy(&set, (const char *)message + field->quantifier_offset, sizeof set);
+        if (set != field->id)
+            continue;
+        const ProtobufCMessage *body;
+        memcpy(&body, (const char *)message + field->offset, sizeof body);
+        return body;
+    }
+    return NULL;
+}
+
+// ---- the sink
+
+static void take_event(void *self, const Orderclerk__V1__OrderEvent *event)
+{
+    struct life *life = self;
+    assert_true(life->event_count < LIFE_SENT_MAX);
+    Orderclerk__V1__OrderEvent *copy = again(life, &event->base);
+    assert_int_equal(copy->saga_revision, life->doc->saga_revision);
+    assert_non_null(copy->transition);
+    assert_int_not_equal(copy->transition->rule_id, 0);
+    assert_string_equal(copy->transition->to_state, life->doc->state);
+    life->events[life->event_count++] = copy;
+}
+
+static struct uuid take_command(void *self, enum saga_peer peer, const ProtobufCMessage *command)
+{
+    struct life *life = self;
+    assert_true(life->command_count < LIFE_SENT_MAX);
+    struct life_command *c = &life->commands[life->command_count];
+    char name[32];
+    snprintf(name, sizeof name, "%zu", life->command_count);
+    *c = (struct life_command){.peer = peer, .message = again(life, command)};
+    c->body = body_of(c->message);
+    assert_non_null(c->body);
+    c->name = c->body->descriptor->short_name;
+    c->id = uuid_from_name("life", bytes_str(name));
+    life->command_count++;
+    return c->id;
+}
+
+static void take_again(void *self, enum saga_peer peer, struct uuid event_id)
+{
+    struct life *life = self;
+    assert_true(life->again_count < LIFE_SENT_MAX);
+    life->again[life->again_count++] = event_id;
+    for (size_t i = 0; i < life->command_count; i++) {
+        if (!uuid_equal(life->commands[i].id, event_id))
+            continue;
+        assert_int_equal(life->commands[i].peer, peer);
+        life->commands[i].answered = false; // whoever has it answers again
+        return;
+    }
+    fail_msg("sent again: a command that was never sent");
+}
+
+static uint64_t take_number(void *self)
+{
+    return ++((struct life *)self)->number;
+}
+
+static void take_transition(void *self, const struct saga_transition *transition)
+{
+    struct life *life = self;
+    assert_int_equal(transition->revision, life->transition_revision + 1); // one by one
+    assert_string_equal(transition->from, life->transition_to);            // from where it was
+    life->transition_revision = transition->revision;
+    life->transition_to = transition->to;
+}
+
+static struct saga_sink sink_of(struct life *life)
+{
+    return (struct saga_sink){.self = life,
+                              .order_event = take_event,
+                              .command = take_command,
+                              .again = take_again,
+                              .number = take_number,
+                              .transition = take_transition};
+}
+
+// ---- making one
+
+struct life_line *life_line(struct life *life, const char *sku, int64_t quantity, int64_t net_minor,
+                            int64_t tax_minor)
+{
+    assert_true(life->line_count < LIFE_LINES_MAX);
+    struct life_line *line = &life->lines[life->line_count++];
+    *line = (struct life_line){.sku = sku,
+                               .quantity = quantity,
+                               .net_minor = net_minor,
+                               .tax_minor = tax_minor,
+                               .warehouse = "SH1",
+                               .available = INT64_MAX};
+    return line;
+}
+
+struct life *life_new(void)
+{
+    struct arena *arena = arena_new(1 << 20);
+    struct life *life = arena_new_object(arena, struct life);
+    life->arena = arena;
+    life->settings = saga_settings_default();
+    life->book = *saga_book();
+    life->context = (struct saga_context){.settings = &life->settings, .book = &life->book};
+    life->now = BEGIN;
+    life->currency = "CNY";
+    life->terms = ORDERCLERK__V1__PAYMENT_KIND__PAYMENT_KIND_PREPAID;
+    life->ship_until = LIFE_DELIVERED;
+    life->transition_to = "RECEIVED";
+    life_line(life, "A-100", 10, 1000, 130);
+    return life;
+}
+
+void life_free(struct life *life)
+{
+    arena_free(life->arena);
+}
+
+void life_mute(struct life *life, const char *command)
+{
+    life->mute[life->mute_count++] = command;
+}
+
+void life_unmute(struct life *life)
+{
+    life->mute_count = 0;
+}
+
+// ---- inputs
+
+static void copy_doc(struct life *life)
+{
+    Orderclerk__V1__OrderState *copy = again(life, &life->doc->base);
+    life->doc = copy;
+}
+
+static void run_due(struct life *life)
+{
+    const struct saga_sink sink = sink_of(life);
+    copy_doc(life);
+    saga_run_due(&life->context, life->arena, life->doc, life->now, &sink);
+    life_check(life);
+}
+
+enum saga_outcome life_send(struct life *life, const ProtobufCMessage *message)
+{
+    struct saga_input input;
+    const struct saga_sink sink = sink_of(life);
+    assert_true(saga_input_of(again(life, message), &input));
+    copy_doc(life);
+    const uint64_t revision = life->doc->saga_revision;
+    const size_t events = life->event_count;
+    life->result = saga_step(&life->context, life->arena, life->doc, &input, life->now, &sink);
+    const bool changed = life->result.outcome == SAGA_MOVED || life->result.outcome == SAGA_REFUSED;
+    assert_int_equal(changed, life->doc->saga_revision > revision);
+    assert_int_equal(changed, life->event_count > events); // every transition is told
+    assert_int_equal(life->doc->saga_revision, life->transition_revision);
+    life_check(life);
+    return life->result.outcome;
+}
+
+static Orderclerk__V1__Order *order_of(struct life *life)
+{
+    Orderclerk__V1__Order *order = MESSAGE(life, order);
+    order->channel = (char *)"WEB";
+    order->currency = (char *)life->currency;
+    order->customer = MESSAGE(life, party);
+    order->customer->email = (char *)"buyer@customer.example";
+    order->customer->company = (char *)"Kehu";
+    order->delivery = MESSAGE(life, address);
+    order->delivery->street = (char *)"1 Road";
+    order->payment = MESSAGE(life, payment_terms);
+    order->payment->kind = life->terms;
+    order->payment->net_days = 30;
+    order->lines = arena_new_array(life->arena, Orderclerk__V1__OrderLine *, LIFE_LINES_MAX);
+    for (size_t i = 0; i < life->line_count; i++) {
+        Orderclerk__V1__OrderLine *line = MESSAGE(life, order_line);
+        line->line_no = (uint32_t)i + 1;
+        line->product_code = (char *)life->lines[i].sku;
+        line->quantity = life->lines[i].quantity;
+        order->lines[order->n_lines++] = line;
+    }
+    return order;
+}
+
+enum saga_outcome life_submit(struct life *life)
+{
+    Orderclerk__V1__OrderRequest *request = MESSAGE(life, order_request);
+    request->body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_SUBMIT;
+    request->submit = MESSAGE(life, submit_order);
+    request->submit->order = order_of(life);
+    if (life->duplicate_of != NULL)
+        request->submit->suspected_duplicate_of = (char *)life->duplicate_of;
+    if (life->doc == NULL)
+        life->doc = saga_new(&life->context, life->arena, ORDER_ID);
+    return life_send(life, &request->base);
+}
+
+enum saga_outcome life_cancel(struct life *life)
+{
+    Orderclerk__V1__OrderRequest *request = MESSAGE(life, order_request);
+    request->body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_CANCEL;
+    request->request_id = (char *)"cancel-1";
+    request->cancel = MESSAGE(life, cancel_order);
+    request->cancel->reason = (char *)"no longer needed";
+    return life_send(life, &request->base);
+}
+
+enum saga_outcome life_exit(struct life *life, Orderclerk__V1__OperatorExit exit)
+{
+    Orderclerk__V1__OrderRequest *request = MESSAGE(life, order_request);
+    request->body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_RESOLVE;
+    request->actor = (char *)"operator:li";
+    request->resolve = MESSAGE(life, resolve_by_operator);
+    request->resolve->exit = exit;
+    return life_send(life, &request->base);
+}
+
+enum saga_outcome life_answer(struct life *life, const char *field, const char *value)
+{
+    Orderclerk__V1__OrderRequest *request = MESSAGE(life, order_request);
+    request->body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_ANSWER;
+    request->request_id = (char *)"answer-1";
+    request->answer = MESSAGE(life, answer_clarification);
+    Orderclerk__V1__FieldChange *change = MESSAGE(life, field_change);
+    change->field = (char *)field;
+    change->value = (char *)value;
+    request->answer->changes = arena_copy(life->arena, &change, sizeof change);
+    request->answer->n_changes = 1;
+    return life_send(life, &request->base);
+}
+
+enum saga_outcome life_choose(struct life *life, uint32_t line_no, Orderclerk__V1__ShortageChoiceKind kind,
+                              int64_t quantity, const char *sku)
+{
+    Orderclerk__V1__OrderRequest *request = MESSAGE(life, order_request);
+    request->body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_SHORTAGE;
+    request->shortage = MESSAGE(life, answer_shortage);
+    Orderclerk__V1__ShortageChoice *choice = MESSAGE(life, shortage_choice);
+    choice->line_no = line_no;
+    choice->kind = kind;
+    choice->quantity = quantity;
+    choice->substitute_sku = (char *)sku;
+    request->shortage->choices = arena_copy(life->arena, &choice, sizeof choice);
+    request->shortage->n_choices = 1;
+    return life_send(life, &request->base);
+}
+
+enum saga_outcome life_reply(struct life *life, const char *department,
+                             Orderclerk__V1__DepartmentReply__BodyCase body_case, ProtobufCMessage *body)
+{
+    Orderclerk__V1__DepartmentReply *reply = MESSAGE(life, department_reply);
+    reply->department = (char *)department;
+    reply->actor = (char *)"somebody";
+    reply->body_case = body_case;
+    reply->approved = (void *)body;
+    return life_send(life, &reply->base);
+}
+
+static Orderclerk__V1__ShipmentState *shipment_of(const struct life *life, const char *id)
+{
+    for (size_t i = 0; i < life->doc->n_shipments; i++)
+        if (strcmp(life->doc->shipments[i]->shipment_id, id) == 0)
+            return life->doc->shipments[i];
+    return NULL;
+}
+
+enum saga_outcome life_news(struct life *life, const char *shipment_id,
+                            Orderclerk__V1__ShipmentEvent__BodyCase news)
+{
+    Orderclerk__V1__ShipmentEvent *event = MESSAGE(life, shipment_event);
+    event->shipment_id = (char *)shipment_id;
+    event->body_case = news;
+    // The oneof's members have one representation; every body starts empty.
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(event->base.descriptor, (unsigned)news);
+    void *body = life_message(life, field->descriptor);
+    event->accepted = body;
+    if (news == ORDERCLERK__V1__SHIPMENT_EVENT__BODY_HANDED_OVER) {
+        const Orderclerk__V1__ShipmentState *shipment = shipment_of(life, shipment_id);
+        event->handed_over->carrier = (char *)"SF";
+        event->handed_over->tracking_no = (char *)"SF1000000000017";
+        event->handed_over->eta_date = (char *)"2026-11-27";
+        event->handed_over->lines = shipment == NULL ? NULL : shipment->lines;
+        event->handed_over->n_lines = shipment == NULL ? 0 : shipment->n_lines;
+    }
+    return life_send(life, &event->base);
+}
+
+// ---- the world's answers
+
+static const struct life_line *world_line(const struct life *life, const char *sku)
+{
+    for (size_t i = 0; i < life->line_count; i++)
+        if (strcmp(life->lines[i].sku, sku) == 0)
+            return &life->lines[i];
+    return &life->lines[0];
+}
+
+static bool is_waived(const Orderclerk__V1__ValidateOrder *validate,
+                      const Orderclerk__V1__Violation *violation)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s@%s", violation->code, violation->field);
+    for (size_t i = 0; i < validate->n_waived; i++)
+        if (strcmp(validate->waived[i], name) == 0)
+            return true;
+    return violation->severity == ORDERCLERK__V1__SEVERITY__SEVERITY_CLEARABLE_BY_CUSTOMER &&
+           validate->order->revision > 1;
+}
+
+static void answer_validate(struct life *life, const Orderclerk__V1__ValidateOrder *validate)
+{
+    Orderclerk__V1__ValidationEvent *event = MESSAGE(life, validation_event);
+    Orderclerk__V1__ValidationFailed *failed = MESSAGE(life, validation_failed);
+    failed->order_revision = validate->order->revision;
+    failed->violations = arena_new_array(life->arena, Orderclerk__V1__Violation *, 8);
+    for (size_t i = 0; i < life->violation_count; i++)
+        if (!is_waived(validate, life->violations[i]))
+            failed->violations[failed->n_violations++] = life->violations[i];
+    if (failed->n_violations > 0) {
+        event->body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_FAILED;
+        event->failed = failed;
+        life_send(life, &event->base);
+        return;
+    }
+    Orderclerk__V1__OrderValidated *validated = MESSAGE(life, order_validated);
+    validated->order_revision = validate->order->revision;
+    validated->terms_granted = true;
+    validated->promise_zone = (char *)"Asia/Shanghai";
+    validated->earliest_date = (char *)"2026-11-26";
+    validated->customer_id = (char *)"C01";
+    validated->lines = arena_new_array(life->arena, Orderclerk__V1__ResolvedLine *, LIFE_LINES_MAX);
+    for (size_t i = 0; i < validate->order->n_lines; i++) {
+        const Orderclerk__V1__OrderLine *written = validate->order->lines[i];
+        const struct life_line *known = world_line(life, written->product_code);
+        Orderclerk__V1__ResolvedLine *line = MESSAGE(life, resolved_line);
+        line->line_no = written->line_no;
+        line->sku = written->product_code;
+        line->kind = known->make ? ORDERCLERK__V1__LINE_KIND__LINE_KIND_MAKE
+                                 : ORDERCLERK__V1__LINE_KIND__LINE_KIND_STOCK;
+        line->quantity = written->quantity;
+        line->net_minor = known->net_minor / known->quantity * written->quantity;
+        line->tax_minor = known->tax_minor / known->quantity * written->quantity;
+        if (written->quantity == known->quantity) {
+            line->net_minor = known->net_minor;
+            line->tax_minor = known->tax_minor;
+        }
+        line->gross_minor = line->net_minor + line->tax_minor;
+        line->no_picking = known->no_picking;
+        validated->lines[validated->n_lines++] = line;
+    }
+    event->body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_VALIDATED;
+    event->validated = validated;
+    life_send(life, &event->base);
+}
+
+static void answer_reserve(struct life *life, const Orderclerk__V1__ReserveStock *reserve)
+{
+    Orderclerk__V1__InventoryEvent *event = MESSAGE(life, inventory_event);
+    Orderclerk__V1__Allocation **allocations =
+        arena_new_array(life->arena, Orderclerk__V1__Allocation *, LIFE_LINES_MAX);
+    Orderclerk__V1__Shortage **shortages =
+        arena_new_array(life->arena, Orderclerk__V1__Shortage *, LIFE_LINES_MAX);
+    size_t count = 0;
+    size_t shorts = 0;
+    for (size_t i = 0; i < reserve->n_lines; i++) {
+        const Orderclerk__V1__ReserveLine *line = reserve->lines[i];
+        const struct life_line *known = world_line(life, line->sku);
+        Orderclerk__V1__Allocation *allocation = MESSAGE(life, allocation);
+        allocation->line_no = line->line_no;
+        allocation->sku = line->sku;
+        allocation->warehouse = (char *)known->warehouse;
+        allocation->reserved = known->available < line->quantity ? known->available : line->quantity;
+        const int64_t lacking = line->quantity - allocation->reserved;
+        if (lacking > 0 && line->backorder) {
+            allocation->backordered = lacking;
+            allocation->promised_date = (char *)"2026-12-01";
+        } else if (lacking > 0) {
+            Orderclerk__V1__Shortage *shortage = MESSAGE(life, shortage);
+            shortage->line_no = line->line_no;
+            shortage->sku = line->sku;
+            shortage->wanted = line->quantity;
+            shortage->available = known->available;
+            Orderclerk__V1__Substitute *substitute = MESSAGE(life, substitute);
+            substitute->sku = (char *)"B-200";
+            shortage->substitutes = arena_copy(life->arena, &substitute, sizeof substitute);
+            shortage->n_substitutes = 1;
+            shortages[shorts++] = shortage;
+        }
+        allocations[count++] = allocation;
+    }
+    if (shorts > 0) {
+        event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_SHORT_OF_STOCK;
+        event->short_of_stock = MESSAGE(life, stock_short);
+        event->short_of_stock->order_revision = reserve->order_revision;
+        event->short_of_stock->shortages = shortages;
+        event->short_of_stock->n_shortages = shorts;
+        event->short_of_stock->allocations = allocations;
+        event->short_of_stock->n_allocations = count;
+    } else {
+        event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_RESERVED;
+        event->reserved = MESSAGE(life, stock_reserved);
+        event->reserved->order_revision = reserve->order_revision;
+        event->reserved->allocations = allocations;
+        event->reserved->n_allocations = count;
+    }
+    life_send(life, &event->base);
+}
+
+static void answer_inventory(struct life *life, const struct life_command *command)
+{
+    Orderclerk__V1__InventoryEvent *event = MESSAGE(life, inventory_event);
+    if (strcmp(command->name, "ReserveStock") == 0) {
+        answer_reserve(life, (const void *)command->body);
+        return;
+    }
+    if (strcmp(command->name, "ReleaseStock") == 0) {
+        event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_RELEASED;
+        event->released = MESSAGE(life, stock_released);
+    } else if (strcmp(command->name, "ConsumeStock") == 0) {
+        event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_CONSUMED;
+        event->consumed = MESSAGE(life, stock_consumed);
+        event->consumed->shipment_id =
+            ((const Orderclerk__V1__ConsumeStock *)(const void *)command->body)->shipment_id;
+    } else {
+        const Orderclerk__V1__ReceiveForOrder *receive = (const void *)command->body;
+        event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_RECEIVED;
+        event->received = MESSAGE(life, received_for_order);
+        event->received->allocation = MESSAGE(life, allocation);
+        event->received->allocation->line_no = receive->line_no;
+        event->received->allocation->sku = receive->sku;
+        event->received->allocation->warehouse = receive->warehouse;
+        event->received->allocation->reserved = receive->quantity;
+        for (size_t i = 0; i < life->doc->n_allocations; i++) {
+            const Orderclerk__V1__Allocation *held = life->doc->allocations[i];
+            if (held->line_no == receive->line_no && strcmp(held->warehouse, receive->warehouse) == 0)
+                event->received->allocation->reserved += held->reserved;
+        }
+    }
+    life_send(life, &event->base);
+}
+
+static void answer_release(struct life *life, const Orderclerk__V1__ReleaseShipment *release)
+{
+    static const Orderclerk__V1__ShipmentEvent__BodyCase news[] = {
+        [LIFE_ACCEPTED] = ORDERCLERK__V1__SHIPMENT_EVENT__BODY_ACCEPTED,
+        [LIFE_PICKING] = ORDERCLERK__V1__SHIPMENT_EVENT__BODY_PICKING,
+        [LIFE_PACKED] = ORDERCLERK__V1__SHIPMENT_EVENT__BODY_PACKED,
+        [LIFE_HANDED_OVER] = ORDERCLERK__V1__SHIPMENT_EVENT__BODY_HANDED_OVER,
+        [LIFE_IN_TRANSIT] = ORDERCLERK__V1__SHIPMENT_EVENT__BODY_IN_TRANSIT,
+        [LIFE_DELIVERED] = ORDERCLERK__V1__SHIPMENT_EVENT__BODY_DELIVERED,
+    };
+    for (enum life_stage stage = LIFE_ACCEPTED; stage <= life->ship_until; stage++)
+        life_news(life, release->shipment_id, news[stage]);
+}
+
+static void answer_fulfillment(struct life *life, const struct life_command *command)
+{
+    if (strcmp(command->name, "ReleaseShipment") == 0) {
+        answer_release(life, (const void *)command->body);
+        return;
+    }
+    const char *id = ((const Orderclerk__V1__CancelShipment *)(const void *)command->body)->shipment_id;
+    if (life->handed_over_meanwhile)
+        life_news(life, id, ORDERCLERK__V1__SHIPMENT_EVENT__BODY_HANDED_OVER);
+    life_news(life, id,
+              life->cancel_refused || life->handed_over_meanwhile
+                  ? ORDERCLERK__V1__SHIPMENT_EVENT__BODY_CANCEL_REJECTED
+                  : ORDERCLERK__V1__SHIPMENT_EVENT__BODY_CANCEL_ACCEPTED);
+}
+
+#define REPLY(NAME, name)                                                                                    \
+    life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_##NAME, MESSAGE(life, name))
+
+static void answer_department(struct life *life, const Orderclerk__V1__DepartmentCommand *c)
+{
+    switch ((int)c->body_case) {
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_HAND_OVER:
+        REPLY(ERP_ACCEPTED, erp_accepted);
+        break;
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CHECK_CREDIT:
+        REPLY(CREDIT_OK, credit_ok);
+        break;
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_PLAN: {
+        Orderclerk__V1__PlanConfirmed *plan = MESSAGE(life, plan_confirmed);
+        plan->kind = c->plan->kind;
+        plan->date = (char *)"2026-11-30";
+        plan->window = (char *)"09:00-18:00";
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PLAN_CONFIRMED, &plan->base);
+        break;
+    }
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CANCEL_PLAN: {
+        Orderclerk__V1__PlanCancelled *plan = MESSAGE(life, plan_cancelled);
+        plan->kind = c->cancel_plan->kind;
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PLAN_CANCELLED, &plan->base);
+        break;
+    }
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CANCEL_PRODUCTION: {
+        Orderclerk__V1__ProductionCancelled *cancelled = MESSAGE(life, production_cancelled);
+        cancelled->accepted = !life->production_goes_on;
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_CANCELLED,
+                   &cancelled->base);
+        break;
+    }
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CANCEL_ERP:
+        REPLY(ERP_CANCELLED, erp_cancelled);
+        break;
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_REQUEST_APPROVAL:
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_REQUEST_REVIEW: {
+        Orderclerk__V1__Approved *approved = MESSAGE(life, approved);
+        approved->task_id = c->body_case == ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_REQUEST_REVIEW
+                                ? c->request_review->task_id
+                                : c->request_approval->task_id;
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_APPROVED, &approved->base);
+        break;
+    }
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_REQUEST_INVOICE: {
+        Orderclerk__V1__InvoiceIssued *issued = MESSAGE(life, invoice_issued);
+        issued->shipment_id = c->request_invoice->shipment_id;
+        issued->gross_minor = c->request_invoice->gross_minor;
+        issued->invoice_no = (char *)"INV-1";
+        issued->date = (char *)"2026-11-24";
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_INVOICE_ISSUED, &issued->base);
+        break;
+    }
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_PAYMENT_DUE: {
+        Orderclerk__V1__PaymentReceived *received = MESSAGE(life, payment_received);
+        received->amount_minor = c->payment_due->amount_minor;
+        received->currency = c->payment_due->currency;
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PAYMENT_RECEIVED,
+                   &received->base);
+        break;
+    }
+    case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CREDIT_NOTE: {
+        Orderclerk__V1__CreditNoteIssued *note = MESSAGE(life, credit_note_issued);
+        note->amount_minor = c->credit_note->amount_minor;
+        life_reply(life, c->department, ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_CREDIT_NOTE_ISSUED,
+                   &note->base);
+        break;
+    }
+    default:
+        fail_msg("a command to a department that the world doesn't know");
+    }
+}
+
+static bool is_muted(const struct life *life, const char *command)
+{
+    for (size_t i = 0; i < life->mute_count; i++)
+        if (strcmp(life->mute[i], command) == 0)
+            return true;
+    return false;
+}
+
+bool life_turn(struct life *life)
+{
+    for (size_t i = 0; i < life->command_count; i++) {
+        struct life_command *command = &life->commands[i];
+        if (command->answered || command->peer == SAGA_PEER_NOTIFIER || is_muted(life, command->name))
+            continue;
+        command->answered = true;
+        if (command->peer == SAGA_PEER_VALIDATOR)
+            answer_validate(life, (const void *)command->body);
+        else if (command->peer == SAGA_PEER_INVENTORY)
+            answer_inventory(life, command);
+        else if (command->peer == SAGA_PEER_FULFILLMENT)
+            answer_fulfillment(life, command);
+        else
+            answer_department(life, (const void *)command->message);
+        return true;
+    }
+    return false;
+}
+
+void life_run(struct life *life)
+{
+    for (unsigned i = 0; life_turn(life); i++)
+        assert_true(i < RUN_MAX);
+}
+
+void life_advance(struct life *life, int64_t us)
+{
+    const instant until = life->now + us;
+    for (unsigned i = 0;; i++) {
+        assert_true(i < RUN_MAX);
+        const instant due = saga_due(&life->context, life->doc);
+        if (due == INSTANT_NONE || due > until)
+            break;
+        life->now = due > life->now ? due : life->now;
+        run_due(life);
+        life_run(life);
+    }
+    life->now = until;
+}
+
+void life_start(struct life *life, const char *state)
+{
+    assert_int_equal(life_submit(life), SAGA_MOVED);
+    life_run(life);
+    life_assert_state(life, state);
+}
+
+// ---- looking
+
+const struct life_command *life_last(const struct life *life, const char *command)
+{
+    for (size_t i = life->command_count; i-- > 0;)
+        if (strcmp(life->commands[i].name, command) == 0)
+            return &life->commands[i];
+    return NULL;
+}
+
+size_t life_count(const struct life *life, const char *command)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < life->command_count; i++)
+        count += strcmp(life->commands[i].name, command) == 0;
+    return count;
+}
+
+size_t life_told(const struct life *life, Orderclerk__V1__OrderEvent__BodyCase body)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < life->event_count; i++)
+        count += life->events[i]->body_case == body;
+    return count;
+}
+
+size_t life_mailed(const struct life *life, const char *kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < life->command_count; i++) {
+        const struct life_command *command = &life->commands[i];
+        if (command->peer == SAGA_PEER_NOTIFIER)
+            count += strcmp(((const Orderclerk__V1__Notify *)(const void *)command->body)->kind, kind) == 0;
+    }
+    return count;
+}
+
+void life_assert_state(const struct life *life, const char *state)
+{
+    if (strcmp(life->doc->state, state) != 0)
+        fail_msg("state is %s (%s, waiting on %s), not %s", life->doc->state, life->doc->reason,
+                 life->doc->waiting_on, state);
+}
+
+// ---- what must always hold
+
+static void check_lines(const struct life *life)
+{
+    for (size_t i = 0; i < life->doc->n_quantities; i++) {
+        const Orderclerk__V1__LineQuantities *q = life->doc->quantities[i];
+        const int64_t all[] = {q->ordered,       q->cancelled, q->reserved,       q->backordered,
+                               q->in_production, q->released,  q->picked,         q->packed,
+                               q->delivered,     q->shipped,   q->short_delivered};
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
+            assert_true(all[j] >= 0);
+        assert_true(q->reserved + q->backordered + q->in_production + q->shipped + q->cancelled <=
+                    q->ordered);
+        assert_true(q->delivered + q->short_delivered + q->damaged <= q->shipped);
+        assert_true(q->returned <= q->delivered + q->damaged);
+    }
+}
+
+static void check_money(const struct life *life)
+{
+    const Orderclerk__V1__OrderState *doc = life->doc;
+    int64_t invoiced = 0;
+    bool all_gone = doc->n_quantities > 0;
+    for (size_t i = 0; i < doc->n_shipments; i++)
+        invoiced += doc->shipments[i]->invoice_minor;
+    assert_int_equal(invoiced, doc->invoiced_minor);
+    for (size_t i = 0; i < doc->n_quantities; i++)
+        all_gone = all_gone && doc->quantities[i]->shipped == doc->quantities[i]->ordered;
+    assert_true(doc->invoiced_minor <= doc->total_minor);
+    if (all_gone)
+        assert_int_equal(doc->invoiced_minor, doc->total_minor);
+    assert_true(doc->credited_minor <= doc->paid_minor);
+}
+
+static void check_waiting(struct life *life)
+{
+    const Orderclerk__V1__OrderState *doc = life->doc;
+    const enum saga_state state = saga_state_find(doc->state);
+    assert_int_not_equal(state, SAGA_STATE_NONE);
+    const struct saga_state_info *info = saga_state_info(state);
+    size_t open = 0;
+    for (size_t i = 0; i < doc->n_tasks; i++) {
+        open += info->task[0] != '\0' && strcmp(doc->tasks[i]->kind, info->task) == 0;
+        assert_string_not_equal(doc->tasks[i]->owner, "");
+    }
+    assert_int_equal(open, info->task[0] != '\0');
+    if (info->kind == SAGA_WAITING)
+        assert_string_not_equal(doc->waiting_on, "");
+    if (info->kind != SAGA_FINAL)
+        assert_true(doc->deadline_us > 0);
+    else
+        assert_int_equal(saga_due(&life->context, doc), INSTANT_NONE);
+}
+
+static void check_unmade(const struct life *life)
+{
+    const Orderclerk__V1__OrderState *doc = life->doc;
+    if (strcmp(doc->state, "CANCELLED") != 0 && strcmp(doc->state, "REJECTED") != 0)
+        return;
+    assert_int_equal(doc->n_allocations, 0);
+    for (size_t i = 0; i < doc->n_steps; i++) {
+        const Orderclerk__V1__Step *step = doc->steps[i];
+        const char *part = strchr(step->name, ':');
+        const char *names[] = {"reserve", "erp", "plan", "produce"};
+        for (size_t j = 0; j < 4; j++)
+            if (strncmp(step->name, names[j],
+                        part == NULL ? strlen(step->name) : (size_t)(part - step->name)) == 0)
+                assert_true(strcmp(step->state, "UNDONE") == 0 || strcmp(step->state, "UNDOING") == 0);
+    }
+}
+
+void life_check(struct life *life)
+{
+    check_lines(life);
+    check_money(life);
+    check_waiting(life);
+    check_unmade(life);
+}
