@@ -18,6 +18,9 @@ struct line_case {
     int exponent;
     int64_t factor;   // base units in one ordered unit
     int64_t quantity; // base units
+    // What the line is charged by: as written, or the list's where no price was written (0).
+    int64_t unit_price;
+    uint32_t tax_rate_bp;
 };
 
 static const char *path(const struct line_case *c, const char *field)
@@ -164,10 +167,12 @@ static int64_t least_quantity(const Orderclerk__V1__Price *price)
     return least;
 }
 
-static void compare_price(const struct line_case *c, int64_t listed)
+static void compare_price(struct line_case *c, int64_t listed)
 {
     int64_t asked = c->line->unit_price_minor;
-    if (asked == listed || asked < 0)
+    if (asked == 0)
+        c->unit_price = listed;
+    if (asked == listed || asked <= 0)
         return;
     enum violation_kind kind = asked < listed ? PRICE_BELOW_LIST : PRICE_ABOVE_LIST;
     violations_suggest(
@@ -175,7 +180,7 @@ static void compare_price(const struct line_case *c, int64_t listed)
         money_text(c, listed));
 }
 
-static void judge_price(const struct line_case *c, local_date ordered_on)
+static void judge_price(struct line_case *c, local_date ordered_on)
 {
     const Orderclerk__V1__Customer *customer = c->input->customer;
     const Orderclerk__V1__Product *product = c->reference->product;
@@ -192,7 +197,9 @@ static void judge_price(const struct line_case *c, local_date ordered_on)
     }
     if (strcmp(price->currency, c->input->order->currency) != 0)
         return; // told once: judge_currency
-    if (c->line->tax_rate_bp != price->tax_rate_bp) {
+    if (c->line->unit_price_minor == 0 && c->line->tax_rate_bp == 0) {
+        c->tax_rate_bp = price->tax_rate_bp;
+    } else if (c->line->tax_rate_bp != price->tax_rate_bp) {
         violations_suggest(c->v,
                            violations_add(c->v, TAX_RATE_WRONG, path(c, "tax_rate"),
                                           rate_text(c, c->line->tax_rate_bp),
@@ -237,7 +244,7 @@ static bool amount(const struct line_case *c, Orderclerk__V1__ResolvedLine *ret_
 {
     const Orderclerk__V1__OrderLine *line = c->line;
     int64_t full;
-    if (!money_multiply(line->unit_price_minor, line->quantity, &full)) {
+    if (!money_multiply(c->unit_price, line->quantity, &full)) {
         violations_add(c->v, AMOUNT_TOO_LARGE, path(c, "quantity"), NULL, NULL);
         return false;
     }
@@ -250,8 +257,8 @@ static bool amount(const struct line_case *c, Orderclerk__V1__ResolvedLine *ret_
     int64_t tax;
     int64_t gross = stated;
     bool fits = line->price_includes_tax
-                    ? money_tax_in_gross(stated, line->tax_rate_bp, &tax)
-                    : money_tax_of_net(stated, line->tax_rate_bp, &tax) && money_add(stated, tax, &gross);
+                    ? money_tax_in_gross(stated, c->tax_rate_bp, &tax)
+                    : money_tax_of_net(stated, c->tax_rate_bp, &tax) && money_add(stated, tax, &gross);
     if (!fits) {
         violations_add(c->v, AMOUNT_TOO_LARGE, path(c, "unit_price"), NULL, NULL);
         return false;
@@ -270,7 +277,9 @@ bool judge_line(struct violations *v, const struct judge_input *input, size_t in
                           .line = input->order->lines[index],
                           .reference = &input->lines[index],
                           .index = index,
-                          .exponent = money_exponent(input->order->currency)};
+                          .exponent = money_exponent(input->order->currency),
+                          .unit_price = input->order->lines[index]->unit_price_minor,
+                          .tax_rate_bp = input->order->lines[index]->tax_rate_bp};
     if (!judge_product(&c)) {
         if (c.line->quantity <= 0) {
             violations_add(v, QUANTITY_NOT_POSITIVE, path(&c, "quantity"), number_text(&c, c.line->quantity),

@@ -410,10 +410,10 @@ class Run:
                 raise Ambiguous(f"{self.ref_name}: {priced.sku} is short as well")
 
     def definition(self) -> str:
-        """Foreign currencies: the generator keeps such orders small enough for either reading of the threshold."""
+        """The thresholds are amounts of CNY: orders in other currencies go the standard way."""
         total = sum(line.gross for line in self.lines)
         units = sum(line.quantity for line in self.lines)
-        small = total <= EXPRESS_TOTAL_MINOR and units <= EXPRESS_UNITS and all(line.kind == "STOCK" for line in self.lines)
+        small = self.order["currency"] == "CNY" and total <= EXPRESS_TOTAL_MINOR and units <= EXPRESS_UNITS and all(line.kind == "STOCK" for line in self.lines)
         granted = not _terms(self.order, self.ref.customers[self.order["customer"]["customer_id"]])
         return "express" if small and granted else "standard"
 

@@ -53,7 +53,9 @@ class Fold:
             self.problems.append(f"{event.order_id}: number {number} follows {order.sequence}")
         self._ids[event.order_id, number] = event.event_id
         if move.to_state:
-            if order.state and move.from_state and move.from_state not in (order.state, move.to_state):
+            # Several events may tell of one transition: they have its revision.
+            told = event.saga_revision == order.revision and move.to_state == order.state
+            if order.state and not told and move.from_state and move.from_state not in (order.state, move.to_state):
                 self.problems.append(f"{event.order_id}: event {number} leaves {move.from_state}, the order was in {order.state}")
             order.state = move.to_state
         if event.saga_revision < order.revision:
