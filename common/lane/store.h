@@ -32,8 +32,11 @@ struct column {
     size_t offset; // in the row struct
     bool nullable; // a NULL in another column is refused (as 23502)
 };
-#define COLUMN(row_struct, member, column_type, is_nullable)                                                           \
-    {.name = #member, .type = (column_type), .offset = offsetof(row_struct, member), .nullable = (is_nullable)}
+#define COLUMN(row_struct, member, column_type, is_nullable)                                                 \
+    {                                                                                                        \
+        .name = #member, .type = (column_type), .offset = offsetof(row_struct, member),                      \
+        .nullable = (is_nullable)                                                                            \
+    }
 
 enum table_kind {
     TABLE_ROWS,      // loaded FOR UPDATE, in key order; inserted, updated, deleted
@@ -73,10 +76,22 @@ struct value {
         struct bytes text;
     };
 };
-static inline struct value value_uuid(struct uuid id) { return (struct value){.type = COLUMN_UUID, .uuid = id}; }
-static inline struct value value_i64(int64_t n) { return (struct value){.type = COLUMN_I64, .number = n}; }
-static inline struct value value_i32(int32_t n) { return (struct value){.type = COLUMN_I32, .number = n}; }
-static inline struct value value_text(struct bytes t) { return (struct value){.type = COLUMN_TEXT, .text = t}; }
+static inline struct value value_uuid(struct uuid id)
+{
+    return (struct value){.type = COLUMN_UUID, .uuid = id};
+}
+static inline struct value value_i64(int64_t n)
+{
+    return (struct value){.type = COLUMN_I64, .number = n};
+}
+static inline struct value value_i32(int32_t n)
+{
+    return (struct value){.type = COLUMN_I32, .number = n};
+}
+static inline struct value value_text(struct bytes t)
+{
+    return (struct value){.type = COLUMN_TEXT, .text = t};
+}
 
 // All rows of `table` whose column is one of values[], ordered by primary key (locked where the kind says so).
 // With TABLE key_state, column SIZE_MAX: rows of the slots in values[] (I32) whose due <= the transaction's now,
@@ -121,7 +136,8 @@ struct slot_claim {
     int64_t batch_no;     // of the last committed batch
     int64_t published_no; // outbox rows up to this one are known to be on their topics
     int32_t dirty;        // claims since the last committed batch, this one not counted
-    struct bytes suspect; // "topic/offset" or "key" of the input that was run singly when the owner died; absent: none
+    struct bytes
+        suspect; // "topic/offset" or "key" of the input that was run singly when the owner died; absent: none
     int32_t suspect_tries;
     const struct store_position *positions; // of this slot; topics never read have none
     size_t position_count;
@@ -149,7 +165,8 @@ struct store_port {
     // Connects when there is no connection; raises the slots' epochs (creating rows that don't exist), in slot order.
     // Claims that wait for a lock longer than lock_timeout end the blocking backends of the same role and try again.
     // dirty is raised by one in the row. RETRY on connection trouble; all or nothing.
-    struct err (*claim)(void *self, const int32_t *slots, size_t count, struct arena *arena, struct slot_claim *ret_claims);
+    struct err (*claim)(void *self, const int32_t *slots, size_t count, struct arena *arena,
+                        struct slot_claim *ret_claims);
 
     // Clean end: dirty = 0, suspect cleared, published_no stored, where the epoch is still ours. Best effort.
     struct err (*release)(void *self, const struct slot_fence *slots, size_t count);
@@ -157,8 +174,9 @@ struct store_port {
     // Opens a transaction, fences, and answers the queries, in one round trip. *ret_now is the transaction's clock.
     // Slots not owned any more are marked, the rest goes on. Sets dirty = 0 and clears suspect with the fence.
     // RETRY: rolled back, same batch again later. FENCED: the connection is lost.
-    struct err (*begin)(void *self, struct slot_fence *fences, size_t fence_count, struct store_query *queries,
-                        size_t query_count, struct arena *arena, instant *ret_now);
+    struct err (*begin)(void *self, struct slot_fence *fences, size_t fence_count,
+                        struct store_query *queries, size_t query_count, struct arena *arena,
+                        instant *ret_now);
 
     // Further queries in the open transaction, one round trip.
     struct err (*load)(void *self, struct store_query *queries, size_t query_count, struct arena *arena);
@@ -174,8 +192,8 @@ struct store_port {
     struct err (*outbox_after)(void *self, int32_t slot, int64_t after_no, size_t limit, struct arena *arena,
                                struct outbox_row **ret_rows, size_t *ret_count);
     // Outbox rows by number; those that are gone are left out. Allowed inside a transaction too.
-    struct err (*outbox_get)(void *self, int32_t slot, const int64_t *batch_nos, size_t count, struct arena *arena,
-                             struct outbox_row **ret_rows, size_t *ret_count);
+    struct err (*outbox_get)(void *self, int32_t slot, const int64_t *batch_nos, size_t count,
+                             struct arena *arena, struct outbox_row **ret_rows, size_t *ret_count);
     // Stores published_no where the epoch is still ours.
     struct err (*mark_published)(void *self, const struct slot_fence *slots, size_t count);
     // Careful mode: commits that this input is about to be run alone, and how often it has been. FENCED as begin.
@@ -191,11 +209,12 @@ struct key_state_row {
     int32_t slot;
     struct bytes read;    // TEXT "topic:sequence …": the last applied, per SEQUENCED topic in
     struct bytes written; // TEXT "topic:sequence …": the last sent, per SEQUENCED topic out
-    struct bytes recent;  // TEXT "batch_no …": the last batches in which this key sent something, for sending again
-    struct bytes held;    // TEXT, NULL: not held; else GAP, UNKNOWN, REJECTED, PAUSED
+    struct bytes
+        recent; // TEXT "batch_no …": the last batches in which this key sent something, for sending again
+    struct bytes held; // TEXT, NULL: not held; else GAP, UNKNOWN, REJECTED, PAUSED
     struct bytes held_detail;
     instant held_since;
-    int64_t held_next; // next ordinal in `held`
+    int64_t held_next;   // next ordinal in `held`
     instant service_due; // the service's next deadline
     instant due;         // what the lane acts on: service_due, or the hold's own deadline
 };
@@ -205,7 +224,7 @@ struct seen_row {
     instant at;
 };
 struct held_row {
-    struct bytes key;  // primary key (key, ordinal)
+    struct bytes key; // primary key (key, ordinal)
     int64_t ordinal;
     int32_t topic;
     int32_t partition;
@@ -235,7 +254,7 @@ struct outbox_table_row {
 extern const struct table key_state_table, seen_table, held_table, effect_table, outbox_table;
 // Column indexes to look up by.
 #define KEY_STATE_KEY 0
-#define SEEN_ID 0
-#define HELD_KEY 0
-#define EFFECT_ID 0
-#define EFFECT_SLOT 1
+#define SEEN_ID       0
+#define HELD_KEY      0
+#define EFFECT_ID     0
+#define EFFECT_SLOT   1

@@ -24,12 +24,14 @@ static void explain_rule(const struct saga_rule *rule)
     }
 }
 
-static void explain_cell(const struct saga_definition *definition, enum saga_state state, enum saga_event event)
+static void explain_cell(const struct saga_definition *definition, enum saga_state state,
+                         enum saga_event event)
 {
     const uint16_t *rules;
     const struct saga_definition_source *source = saga_definition_source(definition);
     size_t count = saga_cell(definition, state, event, &rules);
-    printf("%s v%u: %s on %s\n", source->name, source->version, saga_state_info(state)->name, saga_event_info(event)->name);
+    printf("%s v%u: %s on %s\n", source->name, source->version, saga_state_info(state)->name,
+           saga_event_info(event)->name);
     for (size_t i = 0; i < count; i++)
         explain_rule(&source->rules[rules[i]]);
     if (count == 0)

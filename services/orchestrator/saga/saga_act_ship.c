@@ -38,8 +38,6 @@ static void release_shipment(struct saga_run *run, Orderclerk__V1__ShipmentState
     const struct uuid id = run->sink->command(run->sink->self, SAGA_PEER_FULFILLMENT, &command->base);
     saga_step_ask(run, SAGA_STEP_RELEASE, shipment->shipment_id, id);
     shipment->state = (char *)"RELEASE_REQUESTED";
-    for (size_t i = 0; i < shipment->n_lines; i++)
-        saga_quantities(doc, shipment->lines[i]->line_no)->released += shipment->lines[i]->quantity;
     Orderclerk__V1__ShipmentReleased *body = NEW(run, shipment_released);
     body->shipment = shipment;
     saga_tell(run, ORDERCLERK__V1__ORDER_EVENT__BODY_SHIPMENT_RELEASED)->shipment_released = body;
@@ -66,22 +64,13 @@ static void answered(struct saga_run *run, const Orderclerk__V1__ShipmentState *
     saga_hold_lift(run, "WAREHOUSE", shipment->warehouse, shipment->warehouse, "the warehouse answers");
 }
 
-// Adds `sign` times the shipment's lines to one of the quantities.
-static void count(struct saga_run *run, const Orderclerk__V1__ShipmentState *shipment, size_t member,
-                  int64_t sign)
+// Lost and sent back: the customer is short of them; found again: no more.
+static void count_short(struct saga_run *run, const Orderclerk__V1__ShipmentState *shipment, int64_t sign)
 {
-    for (size_t i = 0; i < shipment->n_lines; i++) {
-        Orderclerk__V1__LineQuantities *q = saga_quantities(run->doc, shipment->lines[i]->line_no);
-        int64_t value;
-        if (q == NULL)
-            continue;
-        memcpy(&value, (char *)q + member, sizeof value);
-        value += sign * shipment->lines[i]->quantity;
-        memcpy((char *)q + member, &value, sizeof value);
-    }
+    for (size_t i = 0; i < shipment->n_lines; i++)
+        saga_quantities(run->doc, shipment->lines[i]->line_no)->short_delivered +=
+            sign * shipment->lines[i]->quantity;
 }
-#define COUNT(run, shipment, name, sign)                                                                     \
-    count((run), (shipment), offsetof(Orderclerk__V1__LineQuantities, name), (sign))
 
 static void take_eta(struct saga_run *run, Orderclerk__V1__ShipmentState *shipment, const char *eta)
 {
@@ -104,15 +93,12 @@ ACT(progress)
         break;
     case SAGA_EVENT_SHIPMENT_REJECTED:
         shipment->state = (char *)"REJECTED";
-        COUNT(run, shipment, released, -1);
         break;
     case SAGA_EVENT_SHIPMENT_PICKING:
         shipment->state = (char *)"PICKING";
         break;
     case SAGA_EVENT_SHIPMENT_PACKED:
         shipment->state = (char *)"PACKED";
-        COUNT(run, shipment, picked, 1);
-        COUNT(run, shipment, packed, 1);
         break;
     case SAGA_EVENT_SHIPMENT_IN_TRANSIT:
         shipment->state = (char *)"IN_TRANSIT";
@@ -123,11 +109,11 @@ ACT(progress)
         break;
     case SAGA_EVENT_SHIPMENT_LOST:
         shipment->state = (char *)"LOST";
-        COUNT(run, shipment, short_delivered, 1);
+        count_short(run, shipment, 1);
         break;
     default:
         if (!saga_shipment_is(shipment, "LOST"))
-            COUNT(run, shipment, short_delivered, 1);
+            count_short(run, shipment, 1);
         shipment->state = (char *)"RETURNED_TO_SENDER";
         break;
     }
@@ -208,14 +194,11 @@ ACT(hand_over)
     const Orderclerk__V1__ShipmentHandedOver *handed = BODY(run, ShipmentHandedOver);
     Orderclerk__V1__OrderState *doc = run->doc;
     Orderclerk__V1__ShipmentState *shipment = named_shipment(run);
-    if (!saga_shipment_is(shipment, "CANCELLED") && !saga_shipment_is(shipment, "REJECTED"))
-        COUNT(run, shipment, released, -1);
     shipment->lines = handed->lines;
     shipment->n_lines = handed->n_lines;
     shipment->carrier = handed->carrier;
     shipment->tracking_no = handed->tracking_no;
     shipment->eta_date = handed->eta_date;
-    COUNT(run, shipment, released, 1);
     for (size_t i = 0; i < shipment->n_lines; i++) {
         Orderclerk__V1__LineQuantities *q = saga_quantities(doc, shipment->lines[i]->line_no);
         saga_deallocate(doc, shipment, shipment->lines[i]);
@@ -287,7 +270,7 @@ ACT(deliver)
     const Orderclerk__V1__ShipmentDelivered *delivered = BODY(run, ShipmentDelivered);
     Orderclerk__V1__ShipmentState *shipment = named_shipment(run);
     if (saga_shipment_is(shipment, "LOST") || saga_shipment_is(shipment, "RETURNED_TO_SENDER"))
-        COUNT(run, shipment, short_delivered, -1);
+        count_short(run, shipment, -1);
     for (size_t i = 0; i < shipment->n_lines; i++) {
         Orderclerk__V1__LineQuantities *q = saga_quantities(run->doc, shipment->lines[i]->line_no);
         const int64_t sent = shipment->lines[i]->quantity;

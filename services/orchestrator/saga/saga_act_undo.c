@@ -224,8 +224,6 @@ ACT(take_undone)
 ACT(withdrawn)
 {
     Orderclerk__V1__ShipmentState *shipment = saga_shipment(run->doc, run->input->shipment_id);
-    for (size_t i = 0; i < shipment->n_lines; i++)
-        saga_quantities(run->doc, shipment->lines[i]->line_no)->released -= shipment->lines[i]->quantity;
     shipment->state = (char *)"CANCELLED";
     shipment->cancel_request = (char *)"ACCEPTED";
     saga_hold_lift(run, "WAREHOUSE", shipment->warehouse, shipment->warehouse, "the warehouse answers");
@@ -440,14 +438,9 @@ ACT(deem_undone)
 ACT(deem_done)
 {
     Orderclerk__V1__OrderState *doc = run->doc;
-    for (size_t i = 0; i < doc->n_shipments; i++) {
-        Orderclerk__V1__ShipmentState *shipment = doc->shipments[i];
-        if (!saga_shipment_is(shipment, "REJECTED"))
-            continue;
-        shipment->state = (char *)"ACCEPTED";
-        for (size_t j = 0; j < shipment->n_lines; j++)
-            saga_quantities(doc, shipment->lines[j]->line_no)->released += shipment->lines[j]->quantity;
-    }
+    for (size_t i = 0; i < doc->n_shipments; i++)
+        if (saga_shipment_is(doc->shipments[i], "REJECTED"))
+            doc->shipments[i]->state = (char *)"ACCEPTED";
 }
 
 ACT(ask_due_again)

@@ -49,6 +49,7 @@ static const struct {
     {"PACKED", 4}, {"HANDED_OVER", 5}, {"IN_TRANSIT", 6},        {"EXCEPTION", 6}, {"RETURNED_TO_SENDER", 7},
     {"LOST", 7},   {"DELIVERED", 8},   {"CANCELLED", 9},
 };
+#define RANK_PACKED    4
 #define RANK_GONE      5
 #define RANK_CANCELLED 9
 
@@ -247,6 +248,24 @@ void saga_allocate(struct saga_run *run, Orderclerk__V1__Allocation *const *allo
     doc->n_allocations = n;
     subtract_unconsumed(doc);
     saga_quantities_held(run);
+}
+
+void saga_quantities_count(Orderclerk__V1__OrderState *doc)
+{
+    for (size_t i = 0; i < doc->n_quantities; i++) {
+        Orderclerk__V1__LineQuantities *q = doc->quantities[i];
+        q->released = 0;
+        q->picked = 0;
+        for (size_t j = 0; j < doc->n_shipments; j++) {
+            const unsigned rank = saga_shipment_rank(doc->shipments[j]->state);
+            const int64_t quantity = in_shipment(doc->shipments[j], q->line_no);
+            if (rank > 0 && rank < RANK_CANCELLED)
+                q->released += quantity;
+            if (rank >= RANK_PACKED && rank < RANK_CANCELLED)
+                q->picked += quantity;
+        }
+        q->packed = q->picked;
+    }
 }
 
 // --- Shipments.

@@ -132,6 +132,7 @@ static void fire(struct saga_run *run, const struct saga_rule *rule, enum saga_s
         saga_refuse(run, rule->why);
     for (size_t i = 0; i < SAGA_ACTS_MAX && rule->act[i] != SAGA_ACTION_NONE; i++)
         saga_action_fns[rule->act[i]](run);
+    saga_quantities_count(doc);
     doc->state = (char *)saga_state_info(run->to)->name;
     if (entering)
         enter(run);
