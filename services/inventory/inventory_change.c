@@ -73,12 +73,13 @@ void inventory_count_periods(const Orderclerk__V1__CountDue *due, int64_t *ret_f
 
 static void tell_missing(struct turn *turn, const struct stock_row *stock, int64_t there)
 {
+    int64_t held = there + stock->missing;
     batch_dead_letter(turn->batch, "STOCK_DISCREPANCY", NULL,
                       arena_printf(batch_arena(turn->batch),
                                    "%.*s in %.*s: %lld are there, %lld are held for orders or blocked",
                                    (int)stock->sku.size, (const char *)stock->sku.data,
                                    (int)stock->warehouse.size, (const char *)stock->warehouse.data,
-                                   (long long)there, (long long)(there + stock->missing)));
+                                   (long long)there, (long long)held));
 }
 
 // difference: found minus expected, at the time of the count; it holds for now as well.

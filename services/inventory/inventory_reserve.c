@@ -325,7 +325,7 @@ static void add_substitutes(struct reserve *r, struct bytes sku, Orderclerk__V1_
             rows[count++] = row;
     }
     if (count > 1)
-        qsort(rows, count, sizeof rows[0], substitute_order);
+        qsort(rows, count, sizeof(struct substitute_row *), substitute_order);
     shortage->substitutes = arena_new_array(arena, Orderclerk__V1__Substitute *, count);
     for (size_t i = 0; i < count; i++) {
         Orderclerk__V1__Substitute *s = arena_new_object(arena, Orderclerk__V1__Substitute);

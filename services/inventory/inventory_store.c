@@ -190,7 +190,7 @@ static const struct column shipment_columns[] = {
 
 const struct table shipment_table = {
     .name = "consumed_shipment",
-    .kind = TABLE_ROWS,
+    .kind = TABLE_REFERENCE,
     .row_size = sizeof(struct shipment_row),
     .columns = shipment_columns,
     .column_count = COUNT_OF(shipment_columns),

@@ -135,7 +135,7 @@ void turn_touch(struct turn *turn, struct stock_row *stock)
         struct stock_row **grown =
             arena_new_array(batch_arena(turn->batch), struct stock_row *, turn->touched_capacity);
         if (turn->touched_count > 0)
-            memcpy(grown, turn->touched, turn->touched_count * sizeof *grown);
+            memcpy(grown, turn->touched, turn->touched_count * sizeof(struct stock_row *));
         turn->touched = grown;
     }
     turn->touched[turn->touched_count++] = stock;
@@ -207,24 +207,23 @@ void turn_wait(struct turn *turn, int32_t line_no, struct stock_row *stock, int6
                int32_t priority, struct bytes promised_date, instant since)
 {
     struct backorder_row *row = queue_find(turn, line_no, stock->sku);
-    if (row != NULL) {
-        batch_touch(turn->batch, row);
-        row->priority = priority;
-        row->promised_date = promised_date;
-        stock = turn_stock(turn, row->sku, row->warehouse);
-    } else if (quantity > 0) {
+    if (row == NULL && quantity == 0)
+        return; // all of it is being granted
+    if (row == NULL) {
         row = batch_put(turn->batch, &backorder_table,
                         &(struct backorder_row){.sku = stock->sku,
                                                 .order_id = turn->order_id,
                                                 .line_no = line_no,
                                                 .warehouse = stock->warehouse,
-                                                .priority = priority,
-                                                .promised_date = promised_date,
                                                 .since = since});
     }
+    batch_touch(turn->batch, row);
+    row->quantity += quantity;
+    row->priority = priority;
+    row->promised_date = promised_date;
     if (quantity == 0)
         return;
-    row->quantity += quantity;
+    stock = turn_stock(turn, row->sku, row->warehouse);
     turn_move(
         turn, stock,
         &(struct movement){

@@ -4,6 +4,7 @@
 #include "validator/validator_spelling.h"
 #include "validator/validator_store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,6 +327,7 @@ static void answer(const struct found *f, struct bytes key)
         event.body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_FAILED;
         event.failed = &failed;
     } else {
+        assert(f->input.customer != NULL); // else there would be a violation that can't be waived
         validated.order_revision = f->order->revision;
         validated.lines = judgement.lines;
         validated.n_lines = judgement.line_count;

@@ -2,7 +2,6 @@
 // exactly once.
 #include "validator/validator_rules.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // Ten years: nothing is made longer, and a calendar without working days must not be searched for ever.
@@ -27,16 +26,24 @@ bool working_day(const Orderclerk__V1__Calendar *calendar, local_date date)
     return date_weekday(date) <= 5 || listed(calendar->workdays, calendar->n_workdays, text);
 }
 
+static bool two_digits(const char *text, int *ret_number)
+{
+    if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
+        return false;
+    *ret_number = (text[0] - '0') * 10 + (text[1] - '0');
+    return true;
+}
+
+// HH:MM; anything else is no cut-off.
 static int cutoff_minute(const char *cutoff)
 {
     int hour;
     int minute;
-    char rest;
-    if (sscanf(cutoff, "%2d:%2d%c", &hour, &minute, &rest) != 2)
+    if (strlen(cutoff) != 5 || cutoff[2] != ':' || !two_digits(cutoff, &hour) ||
+        !two_digits(cutoff + 3, &minute)) {
         return DAY_MINUTES;
-    if (hour < 0 || hour > 24 || minute < 0 || minute > 59)
-        return DAY_MINUTES;
-    return hour * 60 + minute;
+    }
+    return hour <= 24 && minute <= 59 ? hour * 60 + minute : DAY_MINUTES;
 }
 
 static local_date next_working_day(const Orderclerk__V1__Calendar *calendar, local_date date)

@@ -145,3 +145,14 @@ def test_table_refuses_what_must_not_be(room):
                           ("substitute", "('T', 'U', 0, true, '', -1)")):
         with pytest.raises(psycopg2.errors.CheckViolation):
             room.stack.sql(f"INSERT INTO inventory.{table} VALUES {values}")
+
+
+def test_what_is_written_stays(room):
+    """The service's own role can't change or delete the ledger."""
+    room.receive("L", "SH1", 5)
+    wait_on_hand(room, "L", 5)
+    for statement in ("UPDATE inventory.stock_ledger SET quantity = 1", "DELETE FROM inventory.stock_ledger", "DELETE FROM inventory.stock",
+                      "DELETE FROM inventory.allocation", "UPDATE inventory.consumed_shipment SET at = now()"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            room.stack.sql(statement, role="inventory")
+    assert room.stack.value("SELECT count(*) FROM inventory.stock_ledger", role="inventory") == 1
