@@ -14,6 +14,7 @@ static const struct table *const tables[] = {&shipment_table, &shipment_release_
 
 struct fulfillment_settings fulfillment_settings = {
     .accept_silence = 15 * INSTANT_MINUTE,
+    .unreachable_after = 5 * INSTANT_MINUTE,
     .callback_cache = 5 * INSTANT_SECOND,
     .callback_window = 5 * INSTANT_MINUTE,
 };
@@ -26,6 +27,8 @@ struct fulfillment_settings fulfillment_settings = {
 static const struct setting settings[] = {
     S(accept_silence, "15m", INSTANT_MS, INSTANT_DAY,
       "A request that a warehouse has taken but not answered is sent again after this, then doubling."),
+    S(unreachable_after, "5m", INSTANT_MS, INSTANT_DAY,
+      "A warehouse that hasn't taken a request for so long is told to be unreachable; tries go on."),
     S(callback_cache, "5s", INSTANT_MS, INSTANT_HOUR,
       "How long a warehouse's secret is remembered; a new one holds after this."),
     S(callback_window, "5m", INSTANT_SECOND, INSTANT_DAY, "How far a callback's timestamp may be from now."),

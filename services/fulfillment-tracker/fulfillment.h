@@ -17,9 +17,10 @@ extern const unsigned fulfillment_migrations_count;
 
 // Settings, in the lane's context. Times in microseconds.
 struct fulfillment_settings {
-    int64_t accept_silence;  // after this a request without an answer is sent again
-    int64_t callback_cache;  // how long a warehouse's secret is remembered
-    int64_t callback_window; // how far a callback's timestamp may be from now
+    int64_t accept_silence;    // after this a request without an answer is sent again
+    int64_t unreachable_after; // after this a request that isn't even taken is told
+    int64_t callback_cache;    // how long a warehouse's secret is remembered
+    int64_t callback_window;   // how far a callback's timestamp may be from now
 };
 extern struct fulfillment_settings fulfillment_settings;
 

@@ -24,6 +24,10 @@ static void want_order(struct batch *batch, const struct input *in, bool asks)
     while ((row = batch_next(batch, &shipment_table, SHIPMENT_ORDER, value_uuid(order_id), row)) != NULL) {
         if (row->warehouse.data != NULL)
             batch_want(batch, &warehouse_ref_table, WAREHOUSE_REF_KEY, value_text(row->warehouse));
+        // How often a request was tried is told with a warehouse that doesn't take it.
+        struct uuid pending = uuid_is_nil(row->cancel_effect) ? row->release_effect : row->cancel_effect;
+        if (in->kind == INPUT_DEADLINE && !uuid_is_nil(pending))
+            batch_want(batch, &effect_table, EFFECT_ID, value_uuid(pending));
     }
 }
 
@@ -394,6 +398,14 @@ static struct err decide_result(struct batch *batch, const struct input *in, str
 
 // ---- silence
 
+// A request that is still not taken: with many of them, tries are far between, and three may take a day.
+static void not_taken(struct turn *turn, struct uuid pending)
+{
+    struct effect_row probe = {.id = pending};
+    const struct effect_row *effect = batch_find(turn->batch, &effect_table, &probe);
+    fulfillment_tell_unreachable(turn, "requests are not taken", effect == NULL ? 0 : effect->attempt);
+}
+
 static void silent(struct turn *turn)
 {
     struct shipment_row *s = turn->shipment;
@@ -401,14 +413,19 @@ static void silent(struct turn *turn)
     bool cancels = turn_cancel(turn) == CANCEL_REQUESTED;
     if (!cancels && turn_state(turn) != SHIPMENT_RELEASE_REQUESTED)
         return;
+    struct uuid pending = uuid_is_nil(s->cancel_effect) ? s->release_effect : s->cancel_effect;
+    if (!uuid_is_nil(pending)) {
+        not_taken(turn, pending);
+        return;
+    }
     if (s->released_at != INSTANT_NONE) {
         s->tries++;
         if (s->tries >= FULFILLMENT_TRIES_TOLD)
             fulfillment_tell_unreachable(turn, "requests are taken but not answered", s->tries);
     }
-    if (cancels && uuid_is_nil(s->cancel_effect))
+    if (cancels)
         fulfillment_ask_cancel(turn);
-    else if (!cancels && uuid_is_nil(s->release_effect))
+    else
         fulfillment_ask_release(turn);
 }
 

@@ -119,7 +119,7 @@ void fulfillment_ask_release(struct turn *turn)
 {
     struct shipment_row *s = turn->shipment;
     const struct warehouse_ref_row *ref = fulfillment_warehouse(turn->batch, s->warehouse);
-    s->due = INSTANT_NONE; // the effect's result sets it
+    s->due = INSTANT_NONE;
     if (fulfillment_is_auto(s->warehouse, ref)) {
         s->release_effect = call_auto(turn);
         return;
@@ -127,6 +127,7 @@ void fulfillment_ask_release(struct turn *turn)
     const char *why = unusable(ref);
     const Orderclerk__V1__ReleaseShipment *release = fulfillment_release_of(turn);
     if (why == NULL && release != NULL) {
+        s->due = turn->now + turn->settings->unreachable_after;
         s->release_effect =
             call(turn, ref, FULFILLMENT_RELEASE_EFFECT, "PUT", "", release_body(turn, release));
         return;
@@ -147,7 +148,7 @@ void fulfillment_ask_cancel(struct turn *turn)
         s->tries++;
         return;
     }
-    s->due = INSTANT_NONE;
+    s->due = turn->now + turn->settings->unreachable_after;
     s->cancel_effect =
         call(turn, ref, FULFILLMENT_CANCEL_EFFECT, "POST", "/cancel-request", cancel_body(turn));
 }

@@ -81,6 +81,28 @@ static void unreachable_is_told_once_and_tries_go_on(void **state)
     assert_false(scene_row(h, SHIPMENT)->unreachable);
 }
 
+static void not_taken_for_long_is_told(void **state)
+{
+    struct harness *h = *state;
+    scene_release(h, SHIPMENT, "SH1");
+    scene_answer(h, "release_shipment", EFFECT_FAILED, 0);
+    harness_advance(h, 4 * INSTANT_MINUTE); // its next try waits for its turn
+    scene_told(h, "");
+    harness_advance(h, 2 * INSTANT_MINUTE);
+    const Orderclerk__V1__ShipmentEvent *event = scene_told(h, "unreachable");
+    assert_int_equal(event->unreachable->tries, 1);
+    harness_advance(h, INSTANT_HOUR);
+    scene_told(h, "");
+    scene_answer(h, "release_shipment", EFFECT_OK, 202);
+    scene_say(h, "accepted");
+    scene_cancel(h, SHIPMENT);
+    harness_advance(h, 6 * INSTANT_MINUTE);
+    scene_told(h, "accepted unreachable");
+    scene_answer(h, "cancel_shipment", EFFECT_OK, 202);
+    scene_say(h, "cancel_accepted");
+    scene_told(h, "cancel_accepted");
+}
+
 static void silence_sends_the_same_request_again(void **state)
 {
     struct harness *h = *state;
@@ -353,6 +375,7 @@ int main(void)
         T(callbacks_may_be_faster_than_the_answer),
         T(a_refused_release_is_rejected),
         T(unreachable_is_told_once_and_tries_go_on),
+        T(not_taken_for_long_is_told),
         T(silence_sends_the_same_request_again),
         T(long_silence_is_told),
         T(a_warehouse_may_be_known_later),
