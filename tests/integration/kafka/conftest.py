@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +22,4 @@ def probe(stack):
 
     yield make
     for one in made:
-        if one.process.poll() is None:
-            one.signal(signal.SIGCONT)
         one.close()

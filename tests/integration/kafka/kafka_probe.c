@@ -4,8 +4,8 @@
 //   kafka_probe BROKERS PREFIX GROUP INPUTS OUTPUTS   (topics separated by commas; "-": none)
 //   assign SLOT … [TOPIC@SLOT=OFFSET …]   auto (every assignment is answered at once, from the low watermarks)
 //   send TOPIC COUNT KEY [TRACEPARENT]    tombstone TOPIC KEY   high SLOT …   note TOPIC@SLOT=OFFSET …
-//   trim TOPIC@SLOT=OFFSET (deletes records before it)   partition KEY   reopen   quit
-// A reader thread takes stdin and wakes the bus: what a lane's wake is for.
+//   trim TOPIC@SLOT=OFFSET (deletes records before it)   partition KEY   reopen
+// The end of stdin ends it: the bus is closed. A reader thread takes stdin and wakes the bus: what a lane's wake is for.
 #include "kafka/kafka.h"
 
 #include <jansson.h>
@@ -234,7 +234,7 @@ static void do_line(struct probe *p, char *line, size_t inputs)
         p->automatic = true;
     else if (strcmp(what, "reopen") == 0)
         e = bus->reopen(bus->self);
-    else if (strcmp(what, "quit") == 0)
+    else if (strcmp(what, "end") == 0)
         p->ended = true;
     else {
         read_lists(words + 1, count - 1, slots, &slot_count, positions, &position_count);
@@ -260,7 +260,7 @@ static void *read_commands(void *self)
     while (more) {
         more = fgets(line, sizeof line, stdin) != NULL;
         pthread_mutex_lock(&p->lock);
-        p->line = strdup(more ? line : "quit");
+        p->line = strdup(more ? line : "end");
         p->bus->wake(p->bus->self);
         while (p->line != NULL)
             pthread_cond_wait(&p->taken, &p->lock);
@@ -332,7 +332,6 @@ int main(int argc, char **argv)
             do_line(&p, line, settings.input_count);
         free(line);
     }
-    pthread_cancel(reader);
     pthread_join(reader, NULL);
     bus_kafka_close(p.bus);
     return 0;

@@ -20,6 +20,7 @@ class Probe:
         self.lines: list[dict] = []
         self._changed = threading.Condition()
         self._sent = 0
+        self._stopped = False
         self._log = open(stack.home.log / f"probe-{time.monotonic_ns()}.log", "wb")
         self.process = subprocess.Popen(
             [str(stack.build_folder / "bin" / "kafka_probe"), brokers or stack.kafka.bootstrap, prefix or stack.prefix, group, inputs, outputs],
@@ -108,9 +109,12 @@ class Probe:
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+        self._stopped = number == signal.SIGSTOP
 
     def close(self) -> int:
         """Leaves the group. Again: nothing."""
+        if self._stopped:
+            self.signal(signal.SIGCONT)
         if self.process.poll() is None and not self.process.stdin.closed:
             self.process.stdin.close()
         try:
