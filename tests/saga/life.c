@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -62,6 +63,60 @@ static void take_event(void *self, const Orderclerk__V1__OrderEvent *event)
     life->events[life->event_count++] = copy;
 }
 
+static const struct life_line *world_line(const struct life *life, const char *sku)
+{
+    for (size_t i = 0; i < life->line_count; i++)
+        if (strcmp(life->lines[i].sku, sku) == 0)
+            return &life->lines[i];
+    return &life->lines[0];
+}
+
+static void book_reserve(struct life *life, const Orderclerk__V1__ReserveStock *reserve)
+{
+    for (size_t i = 0; i < reserve->n_lines; i++) {
+        const Orderclerk__V1__ReserveLine *line = reserve->lines[i];
+        const int64_t available = world_line(life, line->sku)->available;
+        const int64_t reserved = available < line->quantity ? available : line->quantity;
+        life->stock[line->line_no].reserved = reserved;
+        life->stock[line->line_no].backordered = line->backorder ? line->quantity - reserved : 0;
+    }
+    for (uint32_t line_no = 1; line_no <= LIFE_LINES_MAX; line_no++) {
+        bool wanted = false;
+        for (size_t i = 0; i < reserve->n_lines; i++)
+            wanted = wanted || reserve->lines[i]->line_no == line_no;
+        if (!wanted && (line_no > life->line_count || !life->lines[line_no - 1].make))
+            life->stock[line_no].reserved = life->stock[line_no].backordered = 0;
+    }
+}
+
+// Inventory books in the order in which it is asked, whenever its answers arrive.
+static void book(struct life *life, const struct life_command *command)
+{
+    if (strcmp(command->name, "ReserveStock") == 0)
+        book_reserve(life, (const void *)command->body);
+    if (strcmp(command->name, "ReleaseStock") == 0)
+        memset(life->stock, 0, sizeof life->stock);
+    if (strcmp(command->name, "ReceiveForOrder") == 0) {
+        const Orderclerk__V1__ReceiveForOrder *receive = (const void *)command->body;
+        life->stock[receive->line_no].reserved += receive->quantity;
+    }
+    if (strcmp(command->name, "ConsumeStock") != 0)
+        return;
+    const Orderclerk__V1__ConsumeStock *consume = (const void *)command->body;
+    for (size_t i = 0; i < consume->n_lines; i++) {
+        int64_t *reserved = &life->stock[consume->lines[i]->line_no].reserved;
+        *reserved -= *reserved < consume->lines[i]->quantity ? *reserved : consume->lines[i]->quantity;
+    }
+}
+
+int64_t life_held(const struct life *life)
+{
+    int64_t held = 0;
+    for (size_t i = 1; i <= LIFE_LINES_MAX; i++)
+        held += life->stock[i].reserved + life->stock[i].backordered;
+    return held;
+}
+
 static struct uuid take_command(void *self, enum saga_peer peer, const ProtobufCMessage *command)
 {
     struct life *life = self;
@@ -75,6 +130,8 @@ static struct uuid take_command(void *self, enum saga_peer peer, const ProtobufC
     c->name = c->body->descriptor->short_name;
     c->id = uuid_from_name("life", bytes_str(name));
     life->command_count++;
+    if (peer == SAGA_PEER_INVENTORY)
+        book(life, c);
     return c->id;
 }
 
@@ -105,6 +162,9 @@ static void take_transition(void *self, const struct saga_transition *transition
     assert_string_equal(transition->from, life->transition_to);            // from where it was
     life->transition_revision = transition->revision;
     life->transition_to = transition->to;
+    if (getenv("SAGA_LIFE_TRACE") != NULL)
+        print_message("%4llu %-20s %-26s %4u %s\n", (unsigned long long)transition->revision,
+                      transition->from, transition->event, transition->rule_id, transition->to);
 }
 
 static struct saga_sink sink_of(struct life *life)
@@ -328,14 +388,6 @@ enum saga_outcome life_news(struct life *life, const char *shipment_id,
 
 // ---- the world's answers
 
-static const struct life_line *world_line(const struct life *life, const char *sku)
-{
-    for (size_t i = 0; i < life->line_count; i++)
-        if (strcmp(life->lines[i].sku, sku) == 0)
-            return &life->lines[i];
-    return &life->lines[0];
-}
-
 static bool is_waived(const Orderclerk__V1__ValidateOrder *validate,
                       const Orderclerk__V1__Violation *violation)
 {
@@ -445,6 +497,40 @@ static void answer_reserve(struct life *life, const Orderclerk__V1__ReserveStock
         event->reserved->n_allocations = count;
     }
     life_send(life, &event->base);
+}
+
+void life_fill(struct life *life)
+{
+    for (size_t i = 0; i < life->command_count; i++)
+        if (life->commands[i].peer == SAGA_PEER_INVENTORY && !life->commands[i].answered)
+            return; // its answers come in order
+    Orderclerk__V1__InventoryEvent *event = MESSAGE(life, inventory_event);
+    event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_BACKORDER_FILLED;
+    event->backorder_filled = MESSAGE(life, backorder_filled);
+    event->backorder_filled->allocations =
+        arena_new_array(life->arena, Orderclerk__V1__Allocation *, LIFE_LINES_MAX);
+    int64_t filled = 0;
+    for (uint32_t line_no = 1; line_no <= LIFE_LINES_MAX; line_no++) {
+        filled += life->stock[line_no].backordered;
+        life->stock[line_no].reserved += life->stock[line_no].backordered;
+        life->stock[line_no].backordered = 0;
+        if (life->stock[line_no].reserved == 0)
+            continue;
+        Orderclerk__V1__Allocation *allocation = MESSAGE(life, allocation);
+        allocation->line_no = line_no;
+        allocation->warehouse =
+            (char *)(life->lines[line_no - 1].make ? "GZ1" : life->lines[line_no - 1].warehouse);
+        allocation->reserved = life->stock[line_no].reserved;
+        for (size_t i = 0; i < life->doc->n_resolved; i++)
+            if (life->doc->resolved[i]->line_no == line_no) {
+                allocation->sku = life->doc->resolved[i]->sku;
+                if (!life->lines[line_no - 1].make)
+                    allocation->warehouse = (char *)world_line(life, allocation->sku)->warehouse;
+            }
+        event->backorder_filled->allocations[event->backorder_filled->n_allocations++] = allocation;
+    }
+    if (filled > 0)
+        life_send(life, &event->base);
 }
 
 static void answer_inventory(struct life *life, const struct life_command *command)

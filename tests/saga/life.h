@@ -1,7 +1,7 @@
 // One order's life for tests: the saga, and a small world that answers its commands.
 //
 // Every input goes through a document packed and unpacked anew, as if the process had been restarted; after every input
-// life_check asserts what must always hold. Messages are built with the constructors below and live as long as the life.
+// life_check asserts what must always hold. With SAGA_LIFE_TRACE in the environment every transition is printed. Messages are built with the constructors below and live as long as the life.
 #pragma once
 
 #include "orchestrator/saga/saga.h"
@@ -63,6 +63,9 @@ struct life {
     bool production_goes_on;    // production's answer to CancelProduction
     bool handed_over_meanwhile; // instead of an answer to CancelShipment
     uint64_t number;
+    struct {
+        int64_t reserved, backordered;
+    } stock[LIFE_LINES_MAX + 1]; // what inventory holds for the order, by line number
 
     // What the saga has sent.
     struct life_command commands[LIFE_SENT_MAX];
@@ -96,7 +99,10 @@ enum saga_outcome life_news(struct life *life, const char *shipment_id,
 enum saga_outcome life_reply(struct life *life, const char *department,
                              Orderclerk__V1__DepartmentReply__BodyCase body_case, ProtobufCMessage *body);
 
+int64_t life_held(const struct life *life); // reserved and backordered for the order, of all lines
+
 // The world answers the oldest unanswered command that isn't muted. False: there is none.
+void life_fill(struct life *life); // what is backordered comes in; nothing when nothing is
 bool life_turn(struct life *life);
 void life_run(struct life *life); // until there is none
 void life_advance(struct life *life,

@@ -351,23 +351,6 @@ static void run_short(struct life *life, int64_t available)
     assert_int_equal(life->doc->quantities[0]->reserved, available);
 }
 
-static void fill(struct life *life)
-{
-    Orderclerk__V1__InventoryEvent *event = MESSAGE(life, inventory_event);
-    event->body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_BACKORDER_FILLED;
-    event->backorder_filled = MESSAGE(life, backorder_filled);
-    event->backorder_filled->allocations =
-        arena_new_array(life->arena, Orderclerk__V1__Allocation *, life->doc->n_allocations);
-    for (size_t i = 0; i < life->doc->n_allocations; i++) {
-        Orderclerk__V1__Allocation *allocation = MESSAGE(life, allocation);
-        *allocation = *life->doc->allocations[i];
-        allocation->reserved += allocation->backordered;
-        allocation->backordered = 0;
-        event->backorder_filled->allocations[event->backorder_filled->n_allocations++] = allocation;
-    }
-    assert_int_equal(life_send(life, &event->base), SAGA_MOVED);
-}
-
 static void test_shortage_wait(void **state)
 {
     struct life *life = *state;
@@ -386,7 +369,7 @@ static void test_shortage_wait(void **state)
     assert_int_equal(life->doc->quantities[0]->backordered, 6);
     assert_string_equal(life->doc->promise->date, "2026-12-01");
     assert_string_equal(life->doc->waiting_on, "inventory");
-    fill(life);
+    life_fill(life);
     complete(life);
 }
 
@@ -573,7 +556,7 @@ static void test_credit_is_checked_again_before_release(void **state)
     life_run(life);
     life_assert_state(life, "SCHEDULED");
     life_advance(life, 3 * INSTANT_DAY);
-    fill(life);
+    life_fill(life);
     life_assert_state(life, "SCHEDULED");
     assert_int_equal(life_count(life, "CheckCredit"), 2);
     complete(life);

@@ -388,8 +388,10 @@ ACT(take_payment)
     Orderclerk__V1__OrderState *doc = run->doc;
     doc->paid_minor += received->amount_minor;
     saga_payment_state(doc);
-    Orderclerk__V1__Step *step = saga_step_find(doc, SAGA_STEP_PAYMENT, "", STEP_ASKED);
-    if (step != NULL && doc->paid_minor >= doc->total_minor)
+    Orderclerk__V1__Step *step = saga_step_find(doc, SAGA_STEP_PAYMENT, "", NULL);
+    if (step == NULL) // paid before anybody asked
+        step = saga_step_ask(run, SAGA_STEP_PAYMENT, "", (struct uuid){{0}});
+    if (saga_step_is(step, STEP_ASKED) && doc->paid_minor >= doc->total_minor)
         saga_step_set(run, step, STEP_DONE);
     Orderclerk__V1__PaymentRecorded *body = NEW(run, payment_recorded);
     body->amount_minor = received->amount_minor;

@@ -98,11 +98,11 @@ static struct uuid send_cancel_shipment(struct saga_run *run, const Orderclerk__
     return run->sink->command(run->sink->self, SAGA_PEER_FULFILLMENT, &command->base);
 }
 
-// credited_minor is what finance has been asked to give back.
+// credited_minor is what finance has been asked to give back; goods that left all the same are paid for.
 static struct uuid send_credit_note(struct saga_run *run)
 {
     Orderclerk__V1__OrderState *doc = run->doc;
-    const int64_t amount = doc->paid_minor - doc->credited_minor;
+    const int64_t amount = doc->paid_minor - doc->credited_minor - doc->invoiced_minor;
     if (amount <= 0)
         return (struct uuid){{0}};
     doc->credited_minor += amount;
@@ -312,8 +312,6 @@ ACT(refund)
     Orderclerk__V1__Step *step = saga_step_find(run->doc, SAGA_STEP_PAYMENT, "", NULL);
     if (step != NULL && saga_undo_open(step) && run->from == SAGA_COMPENSATING)
         return; // its turn comes
-    if (step == NULL)
-        step = saga_step_ask(run, SAGA_STEP_PAYMENT, "", (struct uuid){{0}});
     saga_undo_step(run, step);
 }
 

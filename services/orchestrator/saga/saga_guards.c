@@ -289,7 +289,8 @@ GUARD_FN(date_stands)
 
 GUARD_FN(shipment_unknown)
 {
-    return named_shipment(run) == NULL;
+    const Orderclerk__V1__ShipmentState *shipment = named_shipment(run);
+    return shipment == NULL || saga_shipment_is(shipment, "DRAFT");
 }
 
 static const char *state_of_news(enum saga_event event)

@@ -255,7 +255,7 @@ const struct saga_rule saga_rules_v1[] = {
 {526, REST, ON(SCHEDULE_SLIPPED), IGNORE, WHY("the carrier's dates count now, or none at all")},
 
 // Shipping: up to the pivot, the pivot, and beyond.
-{600, IN(KNOWN), ON(SHIPMENT_NEWS), WHEN(shipment_unknown), NEVER, WHY("the order has no such shipment")},
+{600, IN(KNOWN), ON(SHIPMENT_NEWS), WHEN(shipment_unknown), NEVER, WHY("nobody can have news of a shipment that was never released")},
 {602, IN(KNOWN), ON(SHIPMENT_NEWS), WHEN(no_progress), IGNORE, WHY("doubled or out of order: a shipment never goes back")},
 {603, IN(KNOWN), ON(SHIPMENT_HANDED_OVER), WHEN(not_as_released), NEVER, WHY("what isn't mentioned has not left, and more than was released can't have: somebody must count")},
 {604, IN(LEAVING, COMPENSATING, NEEDS_PERSON), ON(PACKING), STAY, DO(progress), WHY("where the goods are decides what a change means")},
@@ -293,9 +293,9 @@ const struct saga_rule saga_rules_v1[] = {
 {708, IN(LEAVING, AWAY, COMPENSATING, NEEDS_PERSON, UNMADE), ON(INVOICE_ISSUED), WHEN(asked), STAY, DO(take_invoice, ask_payment), UNDO(PAYMENT), WHY("an invoice is due by its terms; a prepaid order was billed when it was registered")},
 {710, REST, ON(INVOICE_ISSUED), NEVER, WHY("no invoice was asked for")},
 {712, IN(KNOWN), ON(PAYMENT_RECEIVED), WHEN(payment_misfit), NEVER, WHY("money that doesn't fit the order: a person must look")},
-{714, IN(COMPENSATING, UNMADE), ON(PAYMENT_RECEIVED), WHEN(owes), STAY, DO(take_payment), WHY("goods have left after all: the money is for them")},
+{714, IN(COMPENSATING, UNMADE), ON(PAYMENT_RECEIVED), WHEN(owes), STAY, DO(take_payment), UNDO(PAYMENT), WHY("goods have left after all: the money is for them")},
 {716, IN(COMPENSATING, UNMADE), ON(PAYMENT_RECEIVED), STAY, DO(take_payment, refund), UNDO(PAYMENT), WHY("a late success is answered by the step's compensation: the money goes back")},
-{718, IN(LIVE, NEEDS_PERSON, COMPLETED), ON(PAYMENT_RECEIVED), STAY, DO(take_payment), WHY("PAID never goes back; GO sees whether it completes the order")},
+{718, IN(LIVE, NEEDS_PERSON, COMPLETED), ON(PAYMENT_RECEIVED), STAY, DO(take_payment), UNDO(PAYMENT), WHY("PAID never goes back; GO sees whether it completes the order")},
 {722, IN(SHIPPED), ON(GO), WHEN(all_arrived), TO(DELIVERED), DO(tell_delivered), WHY("what was lost or sent back has been settled by a person")},
 {724, IN(DELIVERED), ON(GO), WHEN(settled), TO(COMPLETED), DO(complete), WHY("delivered, paid or written off, dispute window over")},
 {726, IN(AWAY), ON(OPERATOR_WRITE_OFF), STAY, DO(write_off), WHY("payment will not come; GO sees whether that completes the order")},
