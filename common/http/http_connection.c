@@ -52,7 +52,9 @@ void http_exchange_clear(struct http_exchange *x)
     x->user = NULL;
     x->free_user = NULL;
     x->answer = (struct answer){.status = 0};
+    pthread_mutex_lock(&x->lock);
     x->answered = x->deferred = x->paused = x->suspended = false;
+    pthread_mutex_unlock(&x->lock);
 }
 
 static void connection_started(struct http_server *server, struct MHD_Connection *mhd, void **socket_context)

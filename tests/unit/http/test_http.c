@@ -21,6 +21,7 @@
 
 static struct http_server *server;
 static int port;
+static int per_address = 32;
 static pthread_t repliers[64];
 static size_t replier_count;
 
@@ -145,7 +146,7 @@ static int start(void **state)
     struct http_settings settings = {.listen = "127.0.0.1:0",
                                      .threads = 2,
                                      .connections = 64,
-                                     .connections_per_address = 8,
+                                     .connections_per_address = per_address,
                                      .header_deadline_us = 300 * INSTANT_MS,
                                      .body_deadline_us = 300 * INSTANT_MS,
                                      .close_wait_us = 300 * INSTANT_MS};
@@ -322,7 +323,8 @@ static void keeps_deadlines(void **state)
 {
     (void)state;
     static const char *const starts[] = {"", "GET /hello/you HT", "GET /hello/you HTTP/1.1\r\nHost: ",
-                                         "POST /hello/you HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n123"};
+                                         "POST /v1/echo HTTP/1.1\r\n" HOST
+                                         "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n123"};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         int fd = dial();
         put(fd, starts[i], strlen(starts[i]));
@@ -366,6 +368,9 @@ static void keeps_connections_alive(void **state)
 static void limits_connections_per_address(void **state)
 {
     (void)state;
+    http_close(server);
+    per_address = 8;
+    assert_int_equal(start(NULL), 0);
     int fds[8];
     for (int i = 0; i < 8; i++) {
         fds[i] = dial();
@@ -378,6 +383,9 @@ static void limits_connections_per_address(void **state)
     close(over);
     for (int i = 0; i < 8; i++)
         close(fds[i]);
+    http_close(server);
+    per_address = 32;
+    assert_int_equal(start(NULL), 0);
 }
 
 static void answers_from_other_threads(void **state)
