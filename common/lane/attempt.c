@@ -164,7 +164,7 @@ static struct err load_rest(struct attempt *a)
             return e;
         rows_loaded(a->batch->rows, queries, count);
     }
-    assert(!"wants that never end");
+    assert(false && "wants that never end");
     return err_ok();
 }
 

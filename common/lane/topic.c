@@ -51,7 +51,7 @@ const struct topic_info *topic_info(enum topic topic)
         if (topics[i].number == topic)
             return &topics[i];
     }
-    assert(!"a topic of topics.def");
+    assert(false && "a topic of topics.def");
     return NULL;
 }
 

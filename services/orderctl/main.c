@@ -137,5 +137,5 @@ int main(int argc, char **argv)
     enum ctl_exit status = parse(&ctl, argc - 1, argv + 1) ? run(&ctl) : CTL_USAGE;
     arena_free(ctl.arena);
     curl_global_cleanup();
-    return status;
+    return (int)status;
 }

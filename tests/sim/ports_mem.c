@@ -445,5 +445,5 @@ void caller_mem_answer(struct caller_mem *caller, struct uuid id, enum effect_ou
                                            .body = keep(body)};
         return;
     }
-    assert(!"an effect that is under way");
+    assert(false && "an effect that is under way");
 }

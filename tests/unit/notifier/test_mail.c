@@ -155,8 +155,8 @@ static void nothing_injects_a_header(void **state)
         "=?UTF-8?B?DQpCY2M6IGE=?=",
         "李雷\r\nBcc: thief@evil.example",
         "\xFF\xFE broken",
-        "a very long name that goes on and on and on until no line of a header can take it all, "
-        "and still goes on for a while after that",
+        ("a very long name that goes on and on and on until no line of a header can take it all, "
+         "and still goes on for a while after that"),
         "很长很长的名字很长很长的名字很长很长的名字很长很长的名字很长很长的名字很长很长的名字很长很长的名字"};
     for (size_t i = 0; i < COUNT_OF(evil); i++) {
         struct mail mail = plain_mail();
