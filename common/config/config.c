@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "config/setting.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -227,10 +228,11 @@ static struct err read_file(const struct setting_table *tables, size_t table_cou
 {
     struct source source = {.path = path};
     if (path != NULL) {
-        char *text;
+        char *text = NULL;
         struct err e = read_text(arena, "settings file", path, &text);
         if (err_is(&e))
             return e;
+        assert(text != NULL);
         size_t settings = 0; // each at most once
         for (size_t t = 0; t < table_count; t++)
             settings += tables[t].count;
@@ -314,10 +316,11 @@ static struct err take_secret(const char *origin, const char *text, const char *
         *ret_value = arena_str(strings, bytes_str(text));
         return err_ok();
     }
-    char *secret;
+    char *secret = NULL;
     struct err e = read_text(strings, "secret file", text + 1, &secret);
     if (err_is(&e))
         return err_within(e, "%s", origin);
+    assert(secret != NULL);
     size_t size = strlen(secret);
     while (size > 0 && (secret[size - 1] == '\n' || secret[size - 1] == '\r'))
         size--;

@@ -70,7 +70,7 @@ static struct err open_listener(const char *listen, int *ret_fd, int *ret_port)
     getsockname(fd, (struct sockaddr *)&bound, &size);
     getnameinfo((struct sockaddr *)&bound, size, NULL, 0, number, sizeof number, NI_NUMERICSERV);
     *ret_fd = fd;
-    *ret_port = atoi(number);
+    *ret_port = (int)strtol(number, NULL, 10);
     return err_ok();
 }
 

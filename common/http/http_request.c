@@ -1,6 +1,7 @@
 // A request's way: target and header -> pieces of the body -> the handler -> its answer, at once or later.
 #include "http/http_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static enum MHD_Result count_length(void *self, enum MHD_ValueKind kind, const c
 
 static void refuse_size(struct http_exchange *x)
 {
+    assert(x->route != NULL);
     size_t max = x->route->body_max;
     if (max == 0)
         http_answer_problem(x, 413, "too-large", "This request takes no body", NULL,
@@ -125,6 +127,7 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
 
 static bool append_body(struct http_exchange *x, const char *data, size_t size)
 {
+    assert(x->route != NULL); // bodies of requests without a route are dropped before this
     if (x->body_size + size > x->route->body_max)
         return false;
     if (x->body_size + size > x->body_capacity) {

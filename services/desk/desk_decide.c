@@ -114,6 +114,27 @@ static void follow_products(struct batch *batch, struct uuid id, const Ordercler
         add_product(batch, id, s->resolved[i]->sku);
 }
 
+static bool names_task(const Orderclerk__V1__OrderState *s, struct bytes task_id)
+{
+    for (size_t i = 0; i < s->n_tasks; i++) {
+        if (bytes_is(task_id, s->tasks[i]->task_id))
+            return true;
+    }
+    return false;
+}
+
+// The snapshot names the tasks that are open; one that it names no more has been closed.
+static void close_tasks(struct batch *batch, struct uuid id, const Orderclerk__V1__OrderState *s, instant at)
+{
+    struct task_row *row = NULL;
+    while ((row = batch_next(batch, &task_table, TASK_ORDER, value_uuid(id), row)) != NULL) {
+        if (row->closed != INSTANT_NONE || names_task(s, row->task_id))
+            continue;
+        batch_touch(batch, row);
+        row->closed = at;
+    }
+}
+
 static void follow_tasks(struct batch *batch, struct uuid id, const Orderclerk__V1__OrderState *s)
 {
     for (size_t i = 0; i < s->n_tasks; i++) {
@@ -162,6 +183,7 @@ static struct err take_state(struct batch *batch, const struct input *in)
     }
     follow_products(batch, id, s);
     follow_tasks(batch, id, s);
+    close_tasks(batch, id, s, in->head.occurred_at);
     return err_ok();
 }
 
