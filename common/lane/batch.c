@@ -124,7 +124,7 @@ void batch_add_resend(struct batch *batch, const struct resend *resend)
     batch->resends[batch->resend_count++] = *resend;
 }
 
-static void add_effect(struct batch *batch, struct effect_row *row)
+void batch_add_effect(struct batch *batch, struct effect_row *row)
 {
     batch->effects =
         grow(batch->arena, batch->effects, batch->effect_count, &batch->effect_capacity, sizeof row);
@@ -336,7 +336,7 @@ struct uuid batch_effect(struct batch *batch, const char *target,
     protobuf_c_message_pack(&request->base, packed);
     row.request = bytes_of(packed, size);
     rows_assume_none(batch->rows, &effect_table, EFFECT_ID, value_uuid(row.id));
-    add_effect(batch, rows_put(batch->rows, &effect_table, &row));
+    batch_add_effect(batch, rows_put(batch->rows, &effect_table, &row));
     return row.id;
 }
 

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char HELD_GAP[] = "GAP";
@@ -286,8 +287,8 @@ static bool fills_gap(const struct input *in, const struct key_state_row *ks)
 static void hold_gap(struct batch *batch, const struct input *in, const struct key_state_row *ks)
 {
     char detail[96];
-    uint64_t last = ks == NULL ? 0 : sequences_get(ks->read, in->topic);
-    snprintf(detail, sizeof detail, "%s %llu", topic_info(in->topic)->name, (unsigned long long)(last + 1));
+    unsigned long long expected = ks == NULL ? 1 : sequences_get(ks->read, in->topic) + 1;
+    snprintf(detail, sizeof detail, "%s %llu", topic_info(in->topic)->name, expected);
     hold(batch, in, HELD_GAP, detail);
 }
 
@@ -484,18 +485,21 @@ static void apply_control(struct batch *batch, const struct input *in)
 
 static void ask_for_gap(struct batch *batch, struct key_state_row *ks)
 {
-    char topic[96];
-    unsigned long long sequence = 0;
-    const char *detail = arena_str(batch->arena, ks->held_detail);
+    char *topic = arena_str(batch->arena, ks->held_detail);
+    char *sequence = strchr(topic, ' ');
     rows_touch(batch->rows, ks);
     ks->due = batch->now + batch->settings->gap_resend_us;
-    if (sscanf(detail, "%95s %llu", topic, &sequence) != 2 || topic_find(topic) == NULL)
+    if (sequence == NULL)
+        return;
+    *sequence++ = '\0';
+    const struct topic_info *info = topic_find(topic);
+    if (info == NULL)
         return;
     Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
     resend.topic = topic;
-    resend.from_sequence = sequence;
+    resend.from_sequence = strtoull(sequence, NULL, 10);
     Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
-    control.service = (char *)(uintptr_t)topic_find(topic)->writers; // SEQUENCED: exactly one
+    control.service = (char *)(uintptr_t)info->writers; // SEQUENCED: exactly one
     control.actor = (char *)(uintptr_t)batch->service->name;
     control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
     control.resend = &resend;
@@ -570,15 +574,7 @@ static void effect_later(struct batch *batch, struct effect_row *row, int64_t de
 {
     rows_touch(batch->rows, row);
     row->due = batch->now + delay_us;
-    if (batch->effect_count == batch->effect_capacity || batch->effects == NULL) {
-        size_t capacity = batch->effect_capacity == 0 ? 64 : batch->effect_capacity * 2;
-        struct effect_row **grown = arena_new_array(batch->arena, struct effect_row *, capacity);
-        if (batch->effect_count > 0)
-            memcpy(grown, batch->effects, batch->effect_count * sizeof(struct effect_row *));
-        batch->effects = grown;
-        batch->effect_capacity = capacity;
-    }
-    batch->effects[batch->effect_count++] = row;
+    batch_add_effect(batch, row);
 }
 
 static void apply_effect(struct batch *batch, const struct input *in, const char *forced)

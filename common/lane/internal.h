@@ -102,6 +102,7 @@ struct key_state_row *inbox_key_state_put(struct batch *batch, struct bytes key,
 
 void batch_set_current(struct batch *batch, const struct input *in);
 void batch_add_out(struct batch *batch, const struct out *out);
+void batch_add_effect(struct batch *batch, struct effect_row *row); // handed to the caller after the commit
 void batch_add_resend(struct batch *batch, const struct resend *resend);
 void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t slot, const char *event_id,
                           const char *reason, const char *detail, const char *state, bool held, bool settled);
