@@ -21,11 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import LocalError
-from .process import Process
+from .process import Process, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Below the kernel's range for outgoing connections: nobody gets one of these by chance between choosing and listening.
 PORTS = range(20000, 32000)
+PORT_WAIT_S = 2.0  # a process that has just been killed may not have let go of its port yet
 
 
 def default_home() -> Path:
@@ -110,9 +111,9 @@ class Home:
 
     # ---- ports
     def port(self, name: str) -> int:
-        """The port of this name: chosen once, kept as long as nobody else listens on it."""
+        """The port of this name: chosen once, kept unless somebody else goes on listening there."""
         port = self.state["ports"].get(name)
-        if port is None or (not self.running(name.split(":")[0]) and not _is_free(port)):
+        if port is None or not (self.running(name.split(":")[0]) or wait_until(lambda: _is_free(port), PORT_WAIT_S)):
             port = _choose_port(str(self.path))
             self.state["ports"][name] = port
             self.save()
