@@ -19,14 +19,17 @@
 #include <stdint.h>
 
 struct ingress;
+struct kafka_cluster; // kafka/kafka.h
 
 struct ingress_settings {
     const char *service; // schema and `source`
     const char *pg;      // DSN
-    const char *kafka;
+    const char *kafka;   // brokers, in plaintext without login …
     const char *topic_prefix;
-    int32_t slots;              // ingress slots in all (rows are made)
-    int32_t commit_max;         // submissions per commit
+    const struct kafka_cluster
+        *cluster;       // … or how to reach them; NULL: the two above. Its strings must outlive ingress
+    int32_t slots;      // ingress slots in all (rows are made)
+    int32_t commit_max; // submissions per commit
     int32_t unpublished_max;    // batches …
     int64_t unpublished_age_us; // … and age from which ingress_accepts says no
 };

@@ -311,7 +311,9 @@ struct err publisher_open(const struct ingress_settings *settings, void (*wake)(
     if (p == NULL || asprintf(&source, "/orderclerk/%s", settings->service) < 0)
         abort();
     p->source = source;
-    p->cluster = (struct kafka_cluster){.brokers = settings->kafka, .topic_prefix = settings->topic_prefix};
+    p->cluster = settings->cluster != NULL ? *settings->cluster
+                                           : (struct kafka_cluster){.brokers = settings->kafka,
+                                                                    .topic_prefix = settings->topic_prefix};
     const struct topic_info *topic;
     for (size_t i = 0; (topic = topic_at(i)) != NULL; i++)
         if (topic_written_by(topic->number, settings->service))

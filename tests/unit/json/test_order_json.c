@@ -49,8 +49,10 @@ static void takes_an_order(void **state)
 {
     (void)state;
     Orderclerk__V1__Order *order = parse(whole);
-    if (order == NULL)
+    if (order == NULL) {
         fail_msg("%s: %s", problems.items[0].field, problems.items[0].detail);
+        return;
+    }
     assert_string_equal(order->channel_ref, "R-1");
     assert_int_equal(order->n_lines, 2);
     assert_int_equal(order->lines[0]->unit_price_minor, 1250);
