@@ -27,9 +27,7 @@ struct err kafka_offsets_ask(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *li
 
 bool kafka_offsets_start(int64_t stored, int64_t low, int64_t high, bool compacted, int64_t *ret_start)
 {
-    if (stored < 0)
-        stored = low;
-    else if (compacted && stored < low)
+    if (stored < 0 || (compacted && stored < low))
         stored = low;
     if (stored < low || stored > high)
         return false;

@@ -118,15 +118,15 @@ static void read_lists(char **words, size_t count, int32_t *slots, size_t *ret_s
     for (size_t i = 0; i < count; i++) {
         char *at = strchr(words[i], '@');
         if (at == NULL) {
-            slots[(*ret_slots)++] = atoi(words[i]);
+            slots[(*ret_slots)++] = (int32_t)strtol(words[i], NULL, 10);
             continue;
         }
         *at = '\0';
         char *offset = strchr(at + 1, '=');
         positions[(*ret_positions)++] =
-            (struct store_position){.slot = atoi(at + 1),
+            (struct store_position){.slot = (int32_t)strtol(at + 1, NULL, 10),
                                     .topic = topic_named(words[i])->number,
-                                    .next_offset = offset != NULL ? atoll(offset + 1) : 0};
+                                    .next_offset = offset != NULL ? strtoll(offset + 1, NULL, 10) : 0};
     }
 }
 
@@ -146,7 +146,7 @@ static void do_send(struct probe *p, char **words, size_t count)
 {
     struct err e = err_ok();
     bool tombstone = strcmp(words[0], "tombstone") == 0;
-    long records = tombstone ? 1 : atol(words[2]);
+    long records = tombstone ? 1 : strtol(words[2], NULL, 10);
     const char *key = words[tombstone ? 2 : 3];
     for (long i = 0; i < records && !err_is(&e); i++) {
         char value[64], id[32];
