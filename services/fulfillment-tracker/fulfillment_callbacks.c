@@ -12,6 +12,8 @@
 
 #define RETRY_S 1
 
+extern const char callback_openapi[]; // openapi.json, embedded
+
 // ---- answers
 
 static void answer_unavailable(struct http_exchange *x, const char *detail, int retry_after_s)
@@ -151,7 +153,14 @@ static void take_callback(void *context, struct http_exchange *x)
     submit(x, process, warehouse, reply, order_id);
 }
 
+static void get_openapi(void *context, struct http_exchange *x)
+{
+    (void)context;
+    http_reply_json(x, 200, callback_openapi);
+}
+
 const struct http_route callback_routes[] = {
+    {.method = "GET", .path = "/openapi.json", .handle = get_openapi},
     {.method = "POST",
      .path = "/v1/warehouses/{warehouse}/callbacks",
      .handle = take_callback,

@@ -19,7 +19,7 @@ static void emit(struct turn *turn, Orderclerk__V1__ShipmentEvent *event)
     char id[UUID_TEXT_SIZE];
     struct arena *arena = batch_arena(turn->batch);
     uuid_format(turn->shipment->shipment_id, id);
-    event->shipment_id = id;
+    event->shipment_id = text(arena, bytes_str(id));
     event->warehouse = text(arena, turn->shipment->warehouse);
     event->saga_revision = (uint64_t)turn->shipment->revision;
     batch_emit(turn->batch, TOPIC_SHIPMENT_EVENTS, turn->in->key, &event->base);

@@ -138,7 +138,7 @@ static struct err load_one(struct texts *texts, const char *directory, enum noti
 {
     struct arena *arena = texts->arena;
     const char *name = arena_printf(arena, "%s.%s.txt", kind_names[kind], locale_names[locale]);
-    struct bytes text;
+    struct bytes text = bytes_str("");
     struct err e = read_text(arena, directory, name, &text);
     if (err_is(&e))
         return e;

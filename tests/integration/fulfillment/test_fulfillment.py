@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "doubles"))
+TESTS = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TESTS / "doubles"), str(TESTS / "integration" / "intake")]
 
 import webhook  # noqa: E402
+from openapi_check import OpenApi  # noqa: E402
 from protos import load  # noqa: E402
 
 pb = load()
@@ -29,6 +31,7 @@ class Yard:
     def __init__(self, stack):
         self.stack = stack
         self.sequences: dict[str, int] = defaultdict(int)
+        self.api: OpenApi | None = None
 
     def warehouse(self, code: str, url: str = "", adapter: str = "http", version: int = 1, secret: str = SECRET) -> None:
         message = pb.reference.Warehouse(event_id=str(uuid.uuid4()), order_id=code, source="intake", saga_revision=version, warehouse=code,
@@ -69,8 +72,11 @@ class Yard:
     def call_back(self, warehouse: str, body: dict | bytes, message_id: str = "", secret: str = SECRET, at: float = 0, headers=None):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         signed = webhook.headers(secret, message_id or "msg_" + uuid.uuid4().hex, int(at or time.time()), raw)
-        return self.stack.http("fulfillment", "POST", f"/v1/warehouses/{warehouse}/callbacks", raw,
-                               headers={"content-type": "application/json", **signed, **(headers or {})})
+        path = f"/v1/warehouses/{warehouse}/callbacks"
+        answer = self.stack.http("fulfillment", "POST", path, raw, headers={"content-type": "application/json", **signed, **(headers or {})})
+        self.api = self.api or OpenApi(self.stack.http("fulfillment", "GET", "/openapi.json").json())
+        self.api.check("POST", path, answer.status, answer.headers, answer.body)
+        return answer
 
 
 def kinds(events: list) -> list[str]:

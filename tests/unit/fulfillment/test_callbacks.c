@@ -148,8 +148,10 @@ static void bodies(void **state)
             "\"kind\":\"handed_over\",\"carrier\":\"SF\",\"tracking_no\":\"SF1234567890123\",\"eta_date\":"
             "\"2026-09-24\",\"lines\":[{\"line_no\":1,\"sku\":\"P-100\",\"quantity\":3}]," AT_TEXT "}"),
         &order_id, &problems);
-    if (reply == NULL)
+    if (reply == NULL) {
         fail_msg("%s: %s", problems.items[0].field, problems.items[0].detail);
+        return;
+    }
     assert_string_equal(reply->warehouse, "SH1");
     assert_string_equal(reply->kind, "handed_over");
     assert_int_equal(reply->happened_at_us, 1789984800 * INSTANT_SECOND);

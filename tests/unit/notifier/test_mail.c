@@ -195,12 +195,13 @@ static size_t decode(const char *message, uint8_t *ret_body, size_t capacity)
         return size;
     }
     for (const char *c = body; *c != '\0'; c++) {
-        unsigned byte;
         if (c[0] == '=' && c[1] == '\r') {
             c += 2;
         } else if (c[0] == '=') {
-            assert_int_equal(sscanf(c + 1, "%2X", &byte), 1);
-            ret_body[size++] = (uint8_t)byte;
+            char code[3] = {c[1], c[2], '\0'};
+            char *end;
+            ret_body[size++] = (uint8_t)strtoul(code, &end, 16);
+            assert_ptr_equal(end, code + 2);
             c += 2;
         } else {
             ret_body[size++] = (uint8_t)*c;

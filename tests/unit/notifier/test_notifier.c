@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ORDER "0190b7a4-0000-7000-8000-00000000000a"
@@ -120,11 +121,11 @@ static const char *body_of(const Orderclerk__V1__EffectRequest *request)
                          0);
     } else {
         for (; *at != '\0'; at++) {
-            unsigned byte;
             if (at[0] == '=' && at[1] == '\r') {
                 at += 2;
-            } else if (at[0] == '=' && sscanf(at + 1, "%2X", &byte) == 1) {
-                body[size++] = (char)byte;
+            } else if (at[0] == '=') {
+                char code[3] = {at[1], at[2], '\0'};
+                body[size++] = (char)strtoul(code, NULL, 16);
                 at += 2;
             } else {
                 body[size++] = *at;
