@@ -90,7 +90,7 @@ static void book_reserve(struct life *life, const Orderclerk__V1__ReserveStock *
 }
 
 // Inventory books in the order in which it is asked, whenever its answers arrive.
-static void book(struct life *life, const struct life_command *command)
+static void book(struct life *life, struct life_command *command)
 {
     if (strcmp(command->name, "ReserveStock") == 0)
         book_reserve(life, (const void *)command->body);
@@ -99,6 +99,7 @@ static void book(struct life *life, const struct life_command *command)
     if (strcmp(command->name, "ReceiveForOrder") == 0) {
         const Orderclerk__V1__ReceiveForOrder *receive = (const void *)command->body;
         life->stock[receive->line_no].reserved += receive->quantity;
+        command->booked = life->stock[receive->line_no].reserved;
     }
     if (strcmp(command->name, "ConsumeStock") != 0)
         return;
@@ -556,12 +557,7 @@ static void answer_inventory(struct life *life, const struct life_command *comma
         event->received->allocation->line_no = receive->line_no;
         event->received->allocation->sku = receive->sku;
         event->received->allocation->warehouse = receive->warehouse;
-        event->received->allocation->reserved = receive->quantity;
-        for (size_t i = 0; i < life->doc->n_allocations; i++) {
-            const Orderclerk__V1__Allocation *held = life->doc->allocations[i];
-            if (held->line_no == receive->line_no && strcmp(held->warehouse, receive->warehouse) == 0)
-                event->received->allocation->reserved += held->reserved;
-        }
+        event->received->allocation->reserved = command->booked;
     }
     life_send(life, &event->base);
 }

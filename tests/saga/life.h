@@ -26,7 +26,8 @@ struct life_command {
     const ProtobufCMessage *body;
     const ProtobufCMessage *message;
     struct uuid id;
-    bool answered; // taken by the world, or muted for good
+    int64_t booked; // of ReceiveForOrder: what inventory then held of the line
+    bool answered;  // taken by the world, or muted for good
 };
 
 struct life_line {

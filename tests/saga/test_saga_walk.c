@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define SEEDS      3000
+#define SEEDS      5000
 #define STEPS_MAX  120
 #define FINISH_MAX 200 // rounds in which a walk must be brought to its end
 

@@ -312,7 +312,7 @@ ACT(ask_receive)
     q->in_production -= q->in_production < done->quantity ? q->in_production : done->quantity;
 }
 
-static void finish_production(struct saga_run *run)
+void saga_production_finish(struct saga_run *run)
 {
     Orderclerk__V1__OrderState *doc = run->doc;
     Orderclerk__V1__Step *step = saga_step_find(doc, SAGA_STEP_PRODUCE, "", STEP_ASKED);
@@ -344,7 +344,7 @@ ACT(take_receipt)
     saga_quantities_held(run);
     if (!IS_EMPTY(doc->order_no))
         saga_shipments_plan(run);
-    finish_production(run);
+    saga_production_finish(run);
     Orderclerk__V1__LineAtHand *body = NEW(run, line_at_hand);
     body->line_no = received->line_no;
     body->quantity = received->reserved;

@@ -168,11 +168,10 @@ static void undo_wave(struct saga_run *run)
     run->renew = true;
 }
 
-// Questions die with the order; what waits for an answer and can't be undone stays, so that the answer is known again.
+// What the order was waiting for at the time is waited for no more. Other questions stay open: undoing may be given up.
 ACT(begin_undo)
 {
-    static const enum saga_step questions[] = {SAGA_STEP_VALIDATE, SAGA_STEP_APPROVAL, SAGA_STEP_REVIEW,
-                                               SAGA_STEP_CREDIT};
+    static const enum saga_step questions[] = {SAGA_STEP_VALIDATE, SAGA_STEP_APPROVAL, SAGA_STEP_REVIEW};
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
         Orderclerk__V1__Step *step = saga_step_find(run->doc, questions[i], NULL, STEP_ASKED);
         if (step != NULL)
@@ -257,6 +256,7 @@ ACT(give_up_cancel)
                           saga_step_of(doc->steps[i]) == SAGA_STEP_PRODUCE ? STEP_ASKED : STEP_DONE);
     doc->compensating_to = (char *)"";
     doc->reason = (char *)"";
+    saga_production_finish(run);
     saga_shipments_plan(run);
     Orderclerk__V1__CancelRefused *body = NEW(run, cancel_refused);
     body->reason = (char *)"the goods can't be kept any more";
@@ -310,7 +310,7 @@ ACT(receive_and_release)
 ACT(refund)
 {
     Orderclerk__V1__Step *step = saga_step_find(run->doc, SAGA_STEP_PAYMENT, "", NULL);
-    if (step != NULL && saga_undo_open(step) && run->from == SAGA_COMPENSATING)
+    if (step != NULL && saga_undo_open(step) && saga_undoing(run->doc))
         return; // its turn comes
     saga_undo_step(run, step);
 }

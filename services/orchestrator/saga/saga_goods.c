@@ -226,9 +226,11 @@ void saga_allocate(struct saga_run *run, Orderclerk__V1__Allocation *const *allo
     Orderclerk__V1__Allocation **kept =
         arena_new_array(run->arena, Orderclerk__V1__Allocation *, doc->n_allocations + count + 1);
     size_t n = 0;
-    // Inventory says what it holds of STOCK lines, all of it; received MAKE lines stay unless it speaks of them.
+    // Inventory says what it holds of STOCK lines, all of it; what was made stays unless it speaks of the line.
     for (size_t i = 0; i < doc->n_allocations; i++) {
-        bool mentioned = !is_make(doc, doc->allocations[i]->line_no);
+        const Orderclerk__V1__ResolvedLine *line = saga_line(doc, doc->allocations[i]->line_no);
+        bool mentioned =
+            !is_make(doc, doc->allocations[i]->line_no) || strcmp(line->sku, doc->allocations[i]->sku) != 0;
         for (size_t j = 0; j < count && !mentioned; j++)
             mentioned = allocations[j]->line_no == doc->allocations[i]->line_no;
         if (!mentioned)

@@ -342,23 +342,49 @@ GUARD_FN(no_progress)
                                                       saga_shipment_is(shipment, next)));
 }
 
-GUARD_FN(not_as_released)
+// What other shipments, released and not gone, have of a line.
+static int64_t with_others(const struct saga_run *run, const Orderclerk__V1__ShipmentState *shipment,
+                           uint32_t line_no)
+{
+    int64_t quantity = 0;
+    for (size_t i = 0; i < run->doc->n_shipments; i++) {
+        const Orderclerk__V1__ShipmentState *other = run->doc->shipments[i];
+        if (other == shipment || !saga_shipment_open(other) || saga_shipment_is(other, "DRAFT"))
+            continue;
+        for (size_t j = 0; j < other->n_lines; j++)
+            quantity += other->lines[j]->line_no == line_no ? other->lines[j]->quantity : 0;
+    }
+    return quantity;
+}
+
+// Of the i-th line handed over: is there less in the shipment, or would more leave than was ordered?
+static bool is_too_much(const struct saga_run *run, const Orderclerk__V1__ShipmentHandedOver *handed,
+                        size_t i)
 {
     const Orderclerk__V1__ShipmentState *shipment = named_shipment(run);
-    const Orderclerk__V1__ShipmentHandedOver *handed = BODY(run, ShipmentHandedOver);
-    for (size_t i = 0; i < handed->n_lines; i++) {
-        int64_t left = 0;
-        for (size_t j = 0; j < shipment->n_lines; j++)
-            if (shipment->lines[j]->line_no == handed->lines[i]->line_no)
-                left += shipment->lines[j]->quantity;
-        for (size_t j = 0; j <= i; j++) {
-            if (handed->lines[j]->line_no != handed->lines[i]->line_no)
-                continue;
-            if (handed->lines[j]->quantity <= 0 || handed->lines[j]->quantity > left)
-                return true;
-            left -= handed->lines[j]->quantity;
-        }
+    const Orderclerk__V1__LineQuantities *quantities = saga_quantities(run->doc, handed->lines[i]->line_no);
+    int64_t left = 0;
+    int64_t leaving = with_others(run, shipment, handed->lines[i]->line_no);
+    for (size_t j = 0; j < shipment->n_lines; j++)
+        if (shipment->lines[j]->line_no == handed->lines[i]->line_no)
+            left += shipment->lines[j]->quantity;
+    for (size_t j = 0; j <= i; j++) {
+        if (handed->lines[j]->line_no != handed->lines[i]->line_no)
+            continue;
+        if (handed->lines[j]->quantity <= 0 || handed->lines[j]->quantity > left)
+            return true;
+        left -= handed->lines[j]->quantity;
+        leaving += handed->lines[j]->quantity;
     }
+    return quantities == NULL || quantities->shipped + leaving > quantities->ordered;
+}
+
+GUARD_FN(not_as_released)
+{
+    const Orderclerk__V1__ShipmentHandedOver *handed = BODY(run, ShipmentHandedOver);
+    for (size_t i = 0; i < handed->n_lines; i++)
+        if (is_too_much(run, handed, i))
+            return true;
     return handed->n_lines == 0;
 }
 
@@ -395,7 +421,7 @@ static bool arrived_with(const struct saga_run *run, const Orderclerk__V1__Shipm
 
 GUARD_FN(last_to_arrive)
 {
-    return arrived_with(run, named_shipment(run));
+    return saga_shipment_gone(named_shipment(run)) && arrived_with(run, named_shipment(run));
 }
 
 GUARD_FN(all_arrived)

@@ -91,6 +91,7 @@ int64_t saga_step_again_after(const struct saga_run *run,
 
 // ---- promise (saga_act_plan.c)
 
+void saga_production_finish(struct saga_run *run); // when all is made and received: the step is done
 void saga_promise_move(struct saga_run *run, const char *date,
                        const char *cause); // tells departments and the customer
 

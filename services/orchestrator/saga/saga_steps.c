@@ -26,15 +26,19 @@ bool saga_step_is(const Orderclerk__V1__Step *step, const char *state)
     return strcmp(step->state, state) == 0;
 }
 
+static bool is_named(const Orderclerk__V1__Step *step, enum saga_step kind, const char *part,
+                     const char *state)
+{
+    return saga_step_of(step) == kind && (part == NULL || strcmp(saga_step_part(step), part) == 0) &&
+           (state == NULL || saga_step_is(step, state));
+}
+
 Orderclerk__V1__Step *saga_step_find(const Orderclerk__V1__OrderState *doc, enum saga_step kind,
                                      const char *part, const char *state)
 {
-    for (size_t i = doc->n_steps; i-- > 0;) {
-        Orderclerk__V1__Step *step = doc->steps[i];
-        if (saga_step_of(step) == kind && (part == NULL || strcmp(saga_step_part(step), part) == 0) &&
-            (state == NULL || saga_step_is(step, state)))
-            return step;
-    }
+    for (size_t i = doc->n_steps; i-- > 0;)
+        if (is_named(doc->steps[i], kind, part, state))
+            return doc->steps[i];
     return NULL;
 }
 
@@ -145,10 +149,15 @@ static const char *answered_part(const struct saga_run *run)
     }
 }
 
+// Answers come in the order of asking: the oldest step is meant.
 Orderclerk__V1__Step *saga_step_answered(const struct saga_run *run, const char *state)
 {
     const enum saga_step kind = saga_event_info(run->event)->step;
-    return kind == SAGA_STEP_NONE ? NULL : saga_step_find(run->doc, kind, answered_part(run), state);
+    const char *part = answered_part(run);
+    for (size_t i = 0; i < run->doc->n_steps && kind != SAGA_STEP_NONE; i++)
+        if (is_named(run->doc->steps[i], kind, part, state))
+            return run->doc->steps[i];
+    return NULL;
 }
 
 const char *saga_step_owner(struct arena *arena, const Orderclerk__V1__OrderState *doc,
