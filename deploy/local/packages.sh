@@ -45,13 +45,14 @@ packages_install() {
     local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends)
     "${apt[@]}" update || return 1
     # A first installation of PostgreSQL would create and start a cluster of its own on port 5432: not on our account.
-    local fragment=/etc/postgresql-common/createcluster.d/orderclerk.conf
+    local folder=/etc/postgresql-common/createcluster.d
     if [[ " $* " == *" postgresql-15 "* ]]; then
         "${apt[@]}" install postgresql-common || return 1
-        echo "create_main_cluster = false" | "${sudo[@]}" tee "$fragment" >/dev/null || return 1
+        "${sudo[@]}" mkdir -p "$folder" || return 1
+        echo "create_main_cluster = false" | "${sudo[@]}" tee "$folder/orderclerk.conf" >/dev/null || return 1
     fi
     local status=0
     "${apt[@]}" install "$@" || status=$?
-    "${sudo[@]}" rm -f "$fragment"
+    "${sudo[@]}" rm -f "$folder/orderclerk.conf"
     return "$status"
 }
