@@ -100,12 +100,14 @@ enum saga_outcome life_news(struct life *life, const char *shipment_id,
 enum saga_outcome life_reply(struct life *life, const char *department,
                              Orderclerk__V1__DepartmentReply__BodyCase body_case, ProtobufCMessage *body);
 
+void life_book(struct life *life, struct life_command *command); // inventory books what it is asked to
 int64_t life_held(const struct life *life); // reserved and backordered for the order, of all lines
 
 // The world answers the oldest unanswered command that isn't muted. False: there is none.
 void life_fill(struct life *life); // what is backordered comes in; nothing when nothing is
 bool life_turn(struct life *life);
-void life_run(struct life *life); // until there is none
+void life_run(struct life *life);     // until there is none
+void life_run_due(struct life *life); // deadlines that are due now
 void life_advance(struct life *life,
                   int64_t us); // deadlines on the way fire when they are due; the world answers after each
 void life_start(struct life *life, const char *state); // submits, runs, and asserts the state
@@ -119,3 +121,14 @@ void *life_message(struct life *life, const ProtobufCMessageDescriptor *descript
 #define MESSAGE(life, name) life_message((life), &orderclerk__v1__##name##__descriptor)
 void life_check(struct life *life);
 void life_assert_state(const struct life *life, const char *state);
+
+// Common ends of tests.
+void life_complete(
+    struct life *life); // runs to DELIVERED, lets the dispute window pass: COMPLETED, invoiced and paid
+void life_assert_undone(struct life *life); // runs to CANCELLED: as many undoings as commands, nothing kept
+void life_produce(struct life *life, uint32_t line_no, int64_t quantity);
+
+// Each test has a life of its own.
+int life_setup(void **state);
+int life_teardown(void **state);
+#define LIFE(test) cmocka_unit_test_setup_teardown(test, life_setup, life_teardown)
