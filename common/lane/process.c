@@ -302,10 +302,12 @@ static void wake_lane(void *self)
 static struct err open_ingress(struct process *process)
 {
     const struct common_settings *s = &process->settings;
+    struct kafka_cluster cluster = cluster_of(process);
     struct ingress_settings settings = {.service = process->service->lane->name,
                                         .pg = s->pg,
                                         .kafka = s->kafka,
                                         .topic_prefix = s->topic_prefix,
+                                        .cluster = &cluster,
                                         .slots = (int32_t)s->ingress_slots,
                                         .commit_max = (int32_t)s->ingress_commit_max,
                                         .unpublished_max = (int32_t)s->ingress_unpublished_max,
