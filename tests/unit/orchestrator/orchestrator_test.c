@@ -1,0 +1,355 @@
+// The orchestrator's lane over memory: from records to sagas and back, what is kept, what is held, what is a dead letter.
+// What the saga itself decides is tested in tests/saga.
+#include "orchestrator/orchestrator.h"
+#include "orchestrator/orchestrator_store.h"
+#include "orderclerk/v1/dead_letters.pb-c.h"
+#include "sim/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ORDER "019aafde-0000-7000-8000-000000000001"
+#define OTHER "019aafde-0000-7000-8000-000000000002"
+
+static int setup(void **state)
+{
+    orchestrator_context();
+    *state = harness_new(&orchestrator_lane);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    harness_free(*state);
+    return 0;
+}
+
+// ---- records
+
+static void submit(struct harness *h, const char *key)
+{
+    Orderclerk__V1__OrderLine line = ORDERCLERK__V1__ORDER_LINE__INIT;
+    line.line_no = 1;
+    line.product_code = (char *)"A-100";
+    line.quantity = 10;
+    Orderclerk__V1__OrderLine *lines[] = {&line};
+    Orderclerk__V1__Party customer = ORDERCLERK__V1__PARTY__INIT;
+    customer.email = (char *)"buyer@customer.example";
+    Orderclerk__V1__Order order = ORDERCLERK__V1__ORDER__INIT;
+    order.currency = (char *)"CNY";
+    order.customer = &customer;
+    order.lines = lines;
+    order.n_lines = 1;
+    Orderclerk__V1__SubmitOrder body = ORDERCLERK__V1__SUBMIT_ORDER__INIT;
+    body.order = &order;
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
+    request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_SUBMIT;
+    request.submit = &body;
+    harness_send(h, TOPIC_ORDERS, key, &request.base);
+    harness_run(h);
+}
+
+static void cancel(struct harness *h, const char *key)
+{
+    Orderclerk__V1__CancelOrder body = ORDERCLERK__V1__CANCEL_ORDER__INIT;
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
+    request.request_id = (char *)"request-1";
+    request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_CANCEL;
+    request.cancel = &body;
+    harness_send(h, TOPIC_ORDERS, key, &request.base);
+    harness_run(h);
+}
+
+static void validated(struct harness *h, const char *key)
+{
+    Orderclerk__V1__ResolvedLine line = ORDERCLERK__V1__RESOLVED_LINE__INIT;
+    line.line_no = 1;
+    line.sku = (char *)"A-100";
+    line.kind = ORDERCLERK__V1__LINE_KIND__LINE_KIND_STOCK;
+    line.quantity = 10;
+    line.net_minor = 1000;
+    line.tax_minor = 130;
+    line.gross_minor = 1130;
+    Orderclerk__V1__ResolvedLine *lines[] = {&line};
+    Orderclerk__V1__OrderValidated body = ORDERCLERK__V1__ORDER_VALIDATED__INIT;
+    body.order_revision = 1;
+    body.terms_granted = true;
+    body.lines = lines;
+    body.n_lines = 1;
+    Orderclerk__V1__ValidationEvent event = ORDERCLERK__V1__VALIDATION_EVENT__INIT;
+    event.body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_VALIDATED;
+    event.validated = &body;
+    harness_send(h, TOPIC_VALIDATION_EVENTS, key, &event.base);
+    harness_run(h);
+}
+
+static void reserved(struct harness *h, const char *key)
+{
+    Orderclerk__V1__Allocation allocation = ORDERCLERK__V1__ALLOCATION__INIT;
+    allocation.line_no = 1;
+    allocation.sku = (char *)"A-100";
+    allocation.warehouse = (char *)"SH1";
+    allocation.reserved = 10;
+    Orderclerk__V1__Allocation *allocations[] = {&allocation};
+    Orderclerk__V1__StockReserved body = ORDERCLERK__V1__STOCK_RESERVED__INIT;
+    body.order_revision = 1;
+    body.allocations = allocations;
+    body.n_allocations = 1;
+    Orderclerk__V1__InventoryEvent event = ORDERCLERK__V1__INVENTORY_EVENT__INIT;
+    event.body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_RESERVED;
+    event.reserved = &body;
+    harness_send(h, TOPIC_INVENTORY_EVENTS, key, &event.base);
+    harness_run(h);
+}
+
+static void erp_accepted(struct harness *h, const char *key)
+{
+    Orderclerk__V1__ErpAccepted body = ORDERCLERK__V1__ERP_ACCEPTED__INIT;
+    Orderclerk__V1__DepartmentReply reply = ORDERCLERK__V1__DEPARTMENT_REPLY__INIT;
+    reply.department = (char *)"finance";
+    reply.body_case = ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_ERP_ACCEPTED;
+    reply.erp_accepted = &body;
+    harness_send(h, TOPIC_DEPARTMENT_REPLIES, key, &reply.base);
+    harness_run(h);
+}
+
+// ---- looking
+
+static struct saga_row *saga_of(struct harness *h, const char *key)
+{
+    struct uuid id;
+    void *rows;
+    assert_true(uuid_parse(bytes_str(key), &id));
+    return harness_rows(h, &saga_table, SAGA_ORDER, value_uuid(id), &rows) == 0 ? NULL : rows;
+}
+
+static void assert_saga(struct harness *h, const char *key, const char *state, int64_t revision)
+{
+    const struct saga_row *row = saga_of(h, key);
+    assert_non_null(row);
+    assert_int_equal(row->state.size, strlen(state));
+    assert_memory_equal(row->state.data, state, row->state.size);
+    assert_int_equal(row->revision, revision);
+}
+
+static const Orderclerk__V1__OrderState *last_state(struct harness *h, size_t *ret_count)
+{
+    const ProtobufCMessage *last = NULL;
+    const ProtobufCMessage *next;
+    *ret_count = 0;
+    while ((next = harness_take(h, TOPIC_ORDER_STATE, NULL)) != NULL) {
+        last = next;
+        (*ret_count)++;
+    }
+    return (const void *)last;
+}
+
+static const Orderclerk__V1__DeadLetter *dead_letter(struct harness *h)
+{
+    return (const void *)harness_take(h, TOPIC_DEAD_LETTERS, NULL);
+}
+
+// ---- tests
+
+static void test_an_order_becomes_a_saga(void **state)
+{
+    struct harness *h = *state;
+    size_t count;
+    submit(h, ORDER);
+    assert_saga(h, ORDER, "VALIDATING", 1);
+    assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_VALIDATOR), 1);
+    assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_NOTIFIER), 1);
+    const Orderclerk__V1__OrderState *snapshot = last_state(h, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(snapshot->order_id, ORDER);
+    assert_string_equal(snapshot->state, "VALIDATING");
+    assert_string_equal(snapshot->waiting_on, "validator");
+    validated(h, ORDER);
+    reserved(h, ORDER); // three rules fire, one snapshot
+    assert_saga(h, ORDER, "IN_FULFILMENT", 4);
+    snapshot = last_state(h, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(snapshot->saga_revision, 4);
+    assert_int_equal(saga_of(h, ORDER)->order_no.size, strlen(snapshot->order_no));
+    assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_FULFILLMENT), 1);
+    assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_DEPARTMENTS), 1);
+}
+
+static void test_events_carry_the_transition(void **state)
+{
+    struct harness *h = *state;
+    uint64_t sequence = 0;
+    uint64_t revision = 0;
+    struct head head;
+    const ProtobufCMessage *message;
+    submit(h, ORDER);
+    validated(h, ORDER);
+    reserved(h, ORDER);
+    erp_accepted(h, ORDER);
+    while ((message = harness_take(h, TOPIC_ORDER_EVENTS, &head)) != NULL) {
+        const Orderclerk__V1__OrderEvent *event = (const void *)message;
+        assert_int_equal(head.sequence, ++sequence);
+        assert_true(event->saga_revision == revision || event->saga_revision == revision + 1);
+        revision = event->saga_revision;
+        assert_true(event->transition->rule_id > 0);
+        assert_string_not_equal(event->transition->cause_topic, "");
+    }
+    assert_int_equal(revision, 5);
+}
+
+static void test_history_says_which_rule_and_why(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    validated(h, ORDER);
+    reserved(h, ORDER);
+    struct uuid id;
+    void *rows;
+    uuid_parse(bytes_str(ORDER), &id);
+    assert_int_equal(harness_rows(h, &saga_history_table, 0, value_uuid(id), &rows), 4);
+    const struct saga_history_row *history = rows;
+    static const int32_t rules[] = {10, 104, 206, 428};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(history[i].revision, i + 1);
+        assert_int_equal(history[i].rule_id, rules[i]);
+        assert_int_equal(history[i].causation_id.size, UUID_TEXT_SIZE - 1);
+    }
+    assert_true(bytes_is(history[0].topic, "orders"));
+    assert_true(bytes_is(history[3].topic, "inventory-events")); // what set the chain off
+}
+
+static void test_order_numbers_differ(void **state)
+{
+    struct harness *h = *state;
+    static const char *const orders[] = {ORDER, OTHER};
+    for (size_t i = 0; i < 2; i++) {
+        submit(h, orders[i]);
+        validated(h, orders[i]);
+        reserved(h, orders[i]);
+    }
+    assert_false(bytes_equal(saga_of(h, ORDER)->order_no, saga_of(h, OTHER)->order_no));
+}
+
+static void test_silence_is_answered_by_the_same_command(void **state)
+{
+    struct harness *h = *state;
+    struct head first;
+    struct head head;
+    submit(h, ORDER);
+    assert_non_null(harness_take(h, TOPIC_COMMANDS_VALIDATOR, &first));
+    harness_advance(h, 30 * INSTANT_SECOND);
+    assert_non_null(harness_take(h, TOPIC_COMMANDS_VALIDATOR, &head));
+    assert_true(head.again);
+    assert_true(uuid_equal(head.id, first.id));
+    assert_int_equal(head.sequence, first.sequence);
+    assert_saga(h, ORDER, "VALIDATING", 2);
+    for (int i = 0; i < 3; i++)
+        harness_advance(h, 30 * INSTANT_SECOND);
+    assert_saga(h, ORDER, "NEEDS_PERSON", 5);
+    validated(h, ORDER); // late, and still what was missing
+    assert_saga(h, ORDER, "RESERVING", 7);
+}
+
+static void test_what_can_not_be_is_a_dead_letter(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    erp_accepted(h, ORDER); // nobody asked
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "NEVER");
+    assert_string_equal(letter->state, "VALIDATING");
+    assert_false(letter->held);
+    assert_saga(h, ORDER, "VALIDATING", 1);
+    validated(h, ORDER); // the order goes on
+    assert_saga(h, ORDER, "RESERVING", 2);
+}
+
+static void test_an_unknown_order_is_held_then_dead(void **state)
+{
+    struct harness *h = *state;
+    cancel(h, ORDER);
+    assert_null(saga_of(h, ORDER));
+    assert_null(dead_letter(h));
+    submit(h, OTHER); // nobody else waits
+    assert_saga(h, OTHER, "VALIDATING", 1);
+    harness_advance(h, 2 * INSTANT_MINUTE);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->order_id, ORDER);
+}
+
+static void test_a_refused_request_is_told(void **state)
+{
+    struct harness *h = *state;
+    size_t count;
+    submit(h, ORDER);
+    cancel(h, ORDER);
+    assert_saga(h, ORDER, "CANCELLED", 3);
+    cancel(h, ORDER);
+    assert_saga(h, ORDER, "CANCELLED", 4);
+    const Orderclerk__V1__OrderState *snapshot = last_state(h, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(snapshot->n_refused_requests, 1);
+    assert_string_equal(snapshot->refused_requests[0]->request_id, "request-1");
+}
+
+static void test_ignored_input_changes_nothing(void **state)
+{
+    struct harness *h = *state;
+    size_t count;
+    submit(h, ORDER);
+    last_state(h, &count);
+    submit(h, ORDER);
+    assert_saga(h, ORDER, "VALIDATING", 1);
+    assert_null(last_state(h, &count));
+    assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_VALIDATOR), 1);
+}
+
+static void test_a_message_of_a_newer_version_is_held(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT; // without a body known here
+    harness_send(h, TOPIC_ORDERS, ORDER, &request.base);
+    harness_run(h);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_true(letter->held);
+    validated(h, ORDER); // held behind it, never skipped
+    assert_saga(h, ORDER, "VALIDATING", 1);
+}
+
+static void test_retention_archives(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    cancel(h, ORDER);
+    harness_advance(h, orchestrator_settings()->retention);
+    assert_saga(h, ORDER, "ARCHIVED", 4);
+    assert_int_equal(saga_of(h, ORDER)->deadline, INSTANT_NONE);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_an_order_becomes_a_saga),
+        TEST(test_events_carry_the_transition),
+        TEST(test_history_says_which_rule_and_why),
+        TEST(test_order_numbers_differ),
+        TEST(test_silence_is_answered_by_the_same_command),
+        TEST(test_what_can_not_be_is_a_dead_letter),
+        TEST(test_an_unknown_order_is_held_then_dead),
+        TEST(test_a_refused_request_is_told),
+        TEST(test_ignored_input_changes_nothing),
+        TEST(test_a_message_of_a_newer_version_is_held),
+        TEST(test_retention_archives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
