@@ -134,6 +134,8 @@ class Postgres:
         password_file.unlink()
         if done.returncode != 0:
             raise LocalError(f"initdb failed:\n{done.stdout}{done.stderr}")
+        with open(new / "postgresql.conf", "a") as file:
+            file.write("include 'orderclerk.conf'\n")
         new.rename(self.data)
 
     def start(self) -> Process:
@@ -149,9 +151,8 @@ class Postgres:
         if not self.data.exists():
             self._init()
         settings = (REPOSITORY / "deploy/postgres/postgresql.conf").read_text()
-        (self.data / "orderclerk.conf").write_text(settings)
-        # The cluster's own postgresql.conf stays as initdb left it; ours replaces it as a whole.
-        args = [*self._as_user(), _binary("postgres"), "-D", str(self.data), "-c", f"config_file={self.data}/orderclerk.conf",
+        (self.data / "orderclerk.conf").write_text(settings)  # included by the cluster's own, which knows what initdb found
+        args = [*self._as_user(), _binary("postgres"), "-D", str(self.data),
                 "-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.socket}",
                 "-c", "logging_collector=off", *(SMALL if self.small else ())]
         process = spawn(args, self.home.log_file(NAME), self._environment(), cwd=Path("/"))
