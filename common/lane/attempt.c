@@ -427,7 +427,7 @@ static struct err bisect(struct lane *lane, const struct work *work, struct done
     size_t count = 0;
     size_t half = work->raw_count / 2;
     struct work none = {.due_until = work->due_until};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; work->raw_count > 0 && i < 2; i++) {
         struct work part = none;
         part.raws = work->raws + (i == 0 ? 0 : half);
         part.raw_count = i == 0 ? half : work->raw_count - half;

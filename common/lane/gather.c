@@ -389,7 +389,7 @@ void gather_batch(struct lane *lane)
     int32_t slots[SLOT_MAX];
     char text[64];
     char forced[128];
-    struct work work = {.raws = lane->stash.items + lane->stash.head,
+    struct work work = {.raws = stashed(lane) > 0 ? lane->stash.items + lane->stash.head : NULL,
                         .results = lane->results,
                         .result_count = lane->result_count};
     size_t most = stashed(lane);

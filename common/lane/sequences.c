@@ -15,8 +15,8 @@ static uint64_t digits(const char **at, const char *end)
 uint64_t sequences_get(struct bytes text, enum topic topic)
 {
     const char *at = text.data;
-    const char *end = at + text.size;
-    while (text.data != NULL && at < end) {
+    const char *end = text.data == NULL ? NULL : at + text.size;
+    while (at < end) {
         uint64_t number = digits(&at, end);
         if (at < end && *at == ':')
             at++;
@@ -37,8 +37,8 @@ struct bytes sequences_set(struct arena *arena, struct bytes text, enum topic to
     size_t size = 0;
     bool done = false;
     const char *at = text.data;
-    const char *end = at + text.size;
-    while (text.data != NULL && at < end) {
+    const char *end = text.data == NULL ? NULL : at + text.size;
+    while (at < end) {
         uint64_t number = digits(&at, end);
         if (at < end && *at == ':')
             at++;
@@ -63,8 +63,8 @@ size_t recent_get(struct bytes text, int64_t ret_batch_nos[static RECENT_MAX])
 {
     size_t count = 0;
     const char *at = text.data;
-    const char *end = at + text.size;
-    while (text.data != NULL && at < end && count < RECENT_MAX) {
+    const char *end = text.data == NULL ? NULL : at + text.size;
+    while (at < end && count < RECENT_MAX) {
         ret_batch_nos[count++] = (int64_t)digits(&at, end);
         if (at < end)
             at++;
