@@ -36,12 +36,15 @@ static void list_substitutes(struct turn *turn, const Orderclerk__V1__Product *p
             continue;
         struct bytes sku = bytes_str(product->substitutes[i]);
         const struct product_row *other = turn_product(turn, sku);
-        struct substitute_row fresh = {.for_sku = for_sku,
-                                       .sku = sku,
-                                       .position = (int32_t)i,
-                                       .offered = other != NULL && !other->retired,
-                                       .name = other != NULL ? other->name : sku,
-                                       .available = stock_round_down(turn_available(turn, sku))};
+        struct substitute_row fresh = {
+            .for_sku = for_sku,
+            .sku = sku,
+            .position = (int32_t)i,
+            // One that isn't known yet may be on its way in another slot at this moment; the
+            // validator judges what a customer chooses.
+            .offered = other == NULL || !other->retired,
+            .name = other != NULL ? other->name : sku,
+            .available = stock_round_down(turn_available(turn, sku))};
         row = batch_find(turn->batch, &substitute_table, &fresh);
         if (row == NULL) {
             batch_put(turn->batch, &substitute_table, &fresh);
