@@ -184,6 +184,8 @@ void life_run_due(struct life *life)
     const struct saga_sink sink = sink_of(life);
     copy_doc(life);
     saga_run_due(&life->context, life->arena, life->doc, life->now, &sink);
+    const instant next = saga_due(&life->context, life->doc);
+    assert_true(next == INSTANT_NONE || next > life->now); // time always gets on
     life_check(life);
 }
 

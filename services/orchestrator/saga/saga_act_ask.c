@@ -411,6 +411,9 @@ ACT(remind)
     saga_notice_send(run, notify);
 }
 
+#define ALARM_DOUBLINGS_MAX                                                                                  \
+    3 // an alarm that nobody follows comes again later each time, up to eight times the first
+
 ACT(alarm)
 {
     Orderclerk__V1__OrderState *doc = run->doc;
@@ -419,6 +422,7 @@ ACT(alarm)
     body->owner = doc->waiting_on;
     body->tries = ++doc->tries;
     run->renew = true;
+    run->doublings = doc->tries < ALARM_DOUBLINGS_MAX ? doc->tries : ALARM_DOUBLINGS_MAX;
     saga_tell(run, ORDERCLERK__V1__ORDER_EVENT__BODY_DEADLINE_MISSED)->deadline_missed = body;
 }
 

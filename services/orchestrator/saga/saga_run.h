@@ -28,7 +28,8 @@ struct saga_run {
     const struct saga_rule *rule;
     enum saga_state from;
     enum saga_state to;
-    bool renew;                    // an action wants the deadline counted from now
+    bool renew;                    // an action wants the deadline counted from now …
+    unsigned doublings;            // … and so much longer
     Orderclerk__V1__Step *changed; // the last step that changed: told when nothing else is
     Orderclerk__V1__OrderEvent *events[SAGA_RUN_EVENTS_MAX];
     size_t event_count;

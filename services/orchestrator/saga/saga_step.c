@@ -119,6 +119,7 @@ static void fire(struct saga_run *run, const struct saga_rule *rule, enum saga_s
     run->from = from;
     run->to = target_of(run, rule, from);
     run->renew = false;
+    run->doublings = 0;
     run->changed = NULL;
     run->event_count = 0;
     assert(run->to != SAGA_STATE_NONE && run->to < SAGA_STATE_COUNT);
@@ -138,7 +139,8 @@ static void fire(struct saga_run *run, const struct saga_rule *rule, enum saga_s
         enter(run);
     if (run->renew) {
         const instant deadline = saga_deadline(run, run->to);
-        doc->deadline_us = deadline == INSTANT_NONE ? 0 : deadline;
+        doc->deadline_us =
+            deadline == INSTANT_NONE ? 0 : run->now + ((deadline - run->now) << run->doublings);
     }
     doc->waiting_on = saga_owner_text(run->arena, doc, run->to, run->now);
     if (entering)

@@ -337,7 +337,7 @@ const struct saga_rule saga_rules_v1[] = {
 {1004, IN(VALIDATING, RESERVING), ON(DEADLINE_PASSED), WHEN(tries_left), STAY, DO(ask_again), WHY("the same command again heals whichever half was lost")},
 {1006, IN(VALIDATING, RESERVING), ON(DEADLINE_PASSED), TO(NEEDS_PERSON), DO(call_person), WHY("a service that stays silent needs a person; a late answer still helps")},
 {1008, IN(AWAITING_CUSTOMER, SHORTAGE_OFFERED), ON(DEADLINE_PASSED), UNDO_ALL(CANCELLED), DO(note_no_answer, begin_undo), WHY("no answer: everything is undone")},
-{1010, IN(AWAITING_DEPARTMENT, IN_REVIEW, PREPARING, LEAVING, SHIPPED), ON(DEADLINE_PASSED), STAY, DO(alarm, ask_again), WHY("late, but only its owner can go on: asked again, operations told, over and over")},
+{1010, IN(AWAITING_DEPARTMENT, IN_REVIEW, PREPARING, LEAVING, SHIPPED), ON(DEADLINE_PASSED), STAY, DO(alarm, ask_again), WHY("late, but only its owner can go on: asked again, operations told, later each time")},
 {1012, IN(DELIVERED), ON(DEADLINE_PASSED), WHEN(settled), TO(COMPLETED), DO(complete), WHY("delivered, paid or written off, dispute window over")},
 {1014, IN(DELIVERED), ON(DEADLINE_PASSED), STAY, DO(alarm, ask_again), WHY("the window is over, but money or an answer is missing")},
 {1016, IN(COMPENSATING), ON(DEADLINE_PASSED), TO(NEEDS_PERSON), DO(fail_undo, call_person), WHY("a compensation that fails is never forgotten: a person gets it; a late acknowledgement still helps")},
