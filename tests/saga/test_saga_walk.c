@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -290,20 +291,20 @@ static void walk(uint64_t seed, size_t *endings)
     life_free(life);
 }
 
-static uint64_t seed_now;
+static char seed_text[64]; // "" when all is well
 
 // A failing seed is told, whatever ends the walk.
 static void tell_seed(int signal_number)
 {
     (void)signal_number;
-    fprintf(stderr, "failed at SAGA_WALK_SEED=%llu\n", (unsigned long long)seed_now);
+    const ssize_t written = write(STDERR_FILENO, seed_text, strlen(seed_text));
+    (void)written;
 }
 
 static int tell_failed_seed(void **state)
 {
     (void)state;
-    if (seed_now != 0)
-        tell_seed(0);
+    tell_seed(0);
     return 0;
 }
 
@@ -315,9 +316,11 @@ static void test_walks(void **state)
     const uint64_t first = one == NULL ? 1 : strtoull(one, NULL, 10);
     const uint64_t last = one == NULL ? SEEDS : first;
     signal(SIGABRT, tell_seed);
-    for (seed_now = first; seed_now <= last; seed_now++)
-        walk(seed_now, endings);
-    seed_now = 0;
+    for (uint64_t seed = first; seed <= last; seed++) {
+        snprintf(seed_text, sizeof seed_text, "failed at SAGA_WALK_SEED=%llu\n", (unsigned long long)seed);
+        walk(seed, endings);
+    }
+    seed_text[0] = '\0';
     for (enum saga_state s = 1; s < SAGA_STATE_COUNT; s++)
         if (endings[s] > 0)
             print_message("%zu ended %s\n", endings[s], saga_state_info(s)->name);
