@@ -64,6 +64,8 @@ DOUBLES = (
     Double("customer", settings={"INTAKE": "{intake}", "DESK": "{desk}", "MAIL": "{mail}"}),
 )
 
+TOOLS = ("orderctl",)  # built with the services: what a person uses beside them
+
 PROGRAMS: dict[str, Service | Double] = {program.name: program for program in (*SERVICES, *DOUBLES)}
 SERVICE_NAMES = tuple(service.name for service in SERVICES)
 DOUBLE_NAMES = tuple(double.name for double in DOUBLES)

@@ -72,7 +72,7 @@ class Stack:
                     raise LocalError(f"the double {program.name} is missing: {program.command(None)[1]}")
             if binaries and do_build:
                 self.say(f"building {' '.join(binaries)}")
-                build.build(self.build_folder, binaries)
+                build.build(self.build_folder, [*binaries, *services.TOOLS])
             build.check(self.build_folder, binaries)
             if postgres.NAME in infrastructure:
                 self.postgres.wait_ready()
