@@ -25,7 +25,6 @@ struct turn {
     struct uuid order_id;
     struct saga_row *row;
     Orderclerk__V1__OrderState *doc;
-    const struct saga_input *input; // NULL: a deadline
 };
 
 // ---- the sink
@@ -146,7 +145,6 @@ static struct err decide_message(struct turn *turn)
     input.topic = topic_info(turn->in->topic)->name;
     input.partition = turn->in->partition;
     input.offset = turn->in->offset;
-    turn->input = &input;
     if (load(turn) == NULL) {
         if (input.event != SAGA_EVENT_ORDER_SUBMITTED)
             return err_make(ERR_UNKNOWN, "order_id: no order with this id has been submitted");

@@ -139,6 +139,7 @@ static struct uuid send_undo(struct saga_run *run, const Orderclerk__V1__Step *s
 
 void saga_undo_step(struct saga_run *run, Orderclerk__V1__Step *step)
 {
+    assert(step != NULL); // the rule's condition found it
     const struct uuid id = send_undo(run, step);
     if (uuid_is_nil(id)) {
         saga_step_set(run, step, STEP_UNDONE);

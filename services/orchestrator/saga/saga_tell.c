@@ -19,7 +19,6 @@ const char *saga_departments_of(Orderclerk__V1__OrderEvent__BodyCase body)
     case ORDERCLERK__V1__ORDER_EVENT__BODY_PROMISE_CHANGED:
         return "production warehouse logistics sales";
     case ORDERCLERK__V1__ORDER_EVENT__BODY_PRODUCTION_STARTED:
-        return "production sales";
     case ORDERCLERK__V1__ORDER_EVENT__BODY_SHORTAGE_OFFERED:
     case ORDERCLERK__V1__ORDER_EVENT__BODY_SHORTAGE_ANSWERED:
         return "production sales";
