@@ -55,7 +55,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *self)
     if (strncasecmp(line, "Location:", 9) == 0)
         h->answer->location = line + 9 + strspn(line + 9, " ");
     if (strncasecmp(line, "Retry-After:", 12) == 0)
-        h->answer->retry_after_s = atoi(line + 12);
+        h->answer->retry_after_s = (int)strtol(line + 12, NULL, 10);
     return n;
 }
 

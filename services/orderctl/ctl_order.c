@@ -178,7 +178,7 @@ static json_t *ask_order(struct ctl *ctl)
     set(order, "currency", ask(ctl, "Currency", "CNY"));
     set(payment, "kind", ask(ctl, "Payment (PREPAID, COD, NET, INSTALMENT)", "PREPAID"));
     if (strcmp(ctl_text(payment, "kind"), "NET") == 0)
-        json_object_set_new(payment, "net_days", json_integer(atoi(ask(ctl, "Days", "30"))));
+        json_object_set_new(payment, "net_days", json_integer(strtol(ask(ctl, "Days", "30"), NULL, 10)));
     for (;;) {
         const char *code = ask(ctl, "Product code (empty: no more)", "");
         if (code[0] == '\0')
@@ -442,10 +442,10 @@ static enum ctl_exit choose(struct ctl *ctl)
     for (size_t i = 0; i < 5; i++) {
         if (strlen(words[i][0]) != size || strncmp(words[i][0], choice, size) != 0)
             continue;
-        json_t *one = json_pack("{s:i, s:s}", "line_no", atoi(line), "kind", words[i][1]);
+        json_t *one = json_pack("{s:i, s:s}", "line_no", (int)strtol(line, NULL, 10), "kind", words[i][1]);
         if (i == 3)
             json_object_set_new(one, "quantity",
-                                json_integer(choice[size] == '=' ? atoll(choice + size + 1) : 0));
+                                json_integer(choice[size] == '=' ? strtoll(choice + size + 1, NULL, 10) : 0));
         if (i == 4)
             json_object_set_new(one, "substitute_sku",
                                 json_string(choice[size] == '=' ? choice + size + 1 : ""));

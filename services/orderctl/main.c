@@ -81,7 +81,8 @@ static bool parse(struct ctl *ctl, int argc, char **argv)
         if (strcmp(name, "json") == 0) {
             ctl->json = true;
         } else if (strcmp(name, "wait") == 0) {
-            ctl->wait_s = is_number(i + 1 < argc ? argv[i + 1] : NULL) ? atoll(argv[++i]) : WAIT_DEFAULT_S;
+            ctl->wait_s =
+                is_number(i + 1 < argc ? argv[i + 1] : NULL) ? strtoll(argv[++i], NULL, 10) : WAIT_DEFAULT_S;
         } else if (i + 1 == argc || ctl->option_count == sizeof ctl->options / sizeof ctl->options[0]) {
             ctl_usage("%s needs a value", argv[i]);
             return false;

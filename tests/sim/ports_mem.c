@@ -94,8 +94,10 @@ void bus_mem_free(struct bus_mem *bus)
 {
     if (bus == NULL)
         return;
-    while (bus->member_count > 0)
-        bus_mem_leave(&bus->members[0]->port);
+    for (size_t i = 0; i < bus->member_count; i++) {
+        free(bus->members[i]->reports);
+        free(bus->members[i]);
+    }
     for (size_t t = 0; t < TOPIC_MAX; t++) {
         for (size_t p = 0; p < PARTITIONS_MAX; p++) {
             for (size_t i = 0; i < bus->logs[t][p].count; i++) {
@@ -317,13 +319,14 @@ void bus_mem_leave(struct bus_port *port)
     struct member *m = port->self;
     struct bus_mem *bus = m->bus;
     const struct lane_service *service = m->service;
-    for (size_t i = 0; i < bus->member_count; i++) {
-        if (bus->members[i] == m)
-            bus->members[i] = bus->members[--bus->member_count];
-    }
+    size_t i = 0;
+    while (bus->members[i] != m)
+        i++;
+    bus->members[i] = bus->members[--bus->member_count];
+    bus->members[bus->member_count] = NULL;
+    rebalance(bus, service);
     free(m->reports);
     free(m);
-    rebalance(bus, service);
 }
 
 // ---- caller

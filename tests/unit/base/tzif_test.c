@@ -218,9 +218,10 @@ static void test_bad_rules(void **state)
         "CET-1CEST,M3.5.0,M10.5.0,",
         "CET-1CEST M3.5.0,M10.5.0",
         "CET-99999999999999999999",
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-        "xxxxxxxxxxxx"
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-1",
+        ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+         "x"
+         "xxxxxxxxxxxx"
+         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-1"),
     };
     static const int32_t offsets[] = {0};
     for (size_t i = 0; i < COUNT_OF(rules); i++) {
