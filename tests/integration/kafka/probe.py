@@ -87,7 +87,7 @@ class Probe:
         return [r for r in self.of("record") if topic in (None, r["topic"])]
 
     def wait_records(self, count: int, topic: str | None = None, timeout_s: float = WAIT_S) -> list[dict]:
-        return self.wait(lambda lines: (found := self.records(topic)) if len(self.records(topic)) >= count else None,
+        return self.wait(lambda lines: self.records(topic) if len(self.records(topic)) >= count else None,
                          f"{count} records", timeout_s)
 
     def slots(self) -> set[int] | None:
