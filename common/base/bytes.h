@@ -20,6 +20,11 @@ static inline struct bytes bytes_str(const char *text)
 {
     return (struct bytes){.data = text, .size = strlen(text)};
 }
+// As a nullable column has it: empty text is absent.
+static inline struct bytes bytes_or_null(const char *text)
+{
+    return text[0] == '\0' ? bytes_of(NULL, 0) : bytes_str(text);
+}
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
@@ -31,6 +36,8 @@ static inline bool bytes_is(struct bytes a, const char *text)
     return bytes_equal(a, bytes_str(text));
 }
 
+// The value of a hexadecimal digit in either case; -1: none.
+int bytes_hex_digit(char c);
 // True for well-formed UTF-8 without NUL (RFC 3629).
 bool bytes_is_utf8(struct bytes text);
 // The size in bytes (1 to 4) of the well-formed UTF-8 character that text starts with; 0: none. NUL counts as

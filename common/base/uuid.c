@@ -142,17 +142,6 @@ void uuid_format(struct uuid id, char text[static UUID_TEXT_SIZE])
     *at = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool uuid_parse(struct bytes text, struct uuid *ret_id)
 {
     if (text.size != UUID_TEXT_SIZE - 1)
@@ -162,8 +151,8 @@ bool uuid_parse(struct bytes text, struct uuid *ret_id)
     for (int i = 0; i < 16; i++) {
         if (hyphen_before(i) && *at++ != '-')
             return false;
-        const int high = hex_value(*at++);
-        const int low = hex_value(*at++);
+        const int high = bytes_hex_digit(*at++);
+        const int low = bytes_hex_digit(*at++);
         if (high < 0 || low < 0)
             return false;
         id.b[i] = (uint8_t)(high << 4 | low);

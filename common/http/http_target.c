@@ -6,17 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 // NULL: bad encoding, a NUL, or not UTF-8.
 static const char *decode(struct arena *arena, const char *from, size_t size, bool plus_is_blank)
 {
@@ -25,8 +14,8 @@ static const char *decode(struct arena *arena, const char *from, size_t size, bo
     for (size_t i = 0; i < size; i++) {
         char c = from[i];
         if (c == '%') {
-            int high = i + 2 < size ? hex_digit(from[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(from[i + 2]) : -1;
+            int high = i + 2 < size ? bytes_hex_digit(from[i + 1]) : -1;
+            int low = high >= 0 ? bytes_hex_digit(from[i + 2]) : -1;
             if (low < 0)
                 return NULL;
             c = (char)(high * 16 + low);

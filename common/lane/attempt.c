@@ -33,9 +33,7 @@ struct attempt {
 static struct slot_fence *fence_for(struct attempt *a, int32_t p)
 {
     if (a->fence_of[p] == 0) {
-        const struct slot *slot = &a->lane->slots[p];
-        a->fences[a->fence_count] = (struct slot_fence){
-            .slot = p, .epoch = slot->epoch, .batch_no = slot->batch_no, .published_no = slot->published_no};
+        a->fences[a->fence_count] = lane_fence(a->lane, p);
         a->fence_of[p] = (int16_t)++a->fence_count;
     }
     return &a->fences[a->fence_of[p] - 1];
@@ -291,18 +289,12 @@ static struct err save(struct attempt *a, struct store_changes *changes)
 
 static void submit_effects(struct attempt *a)
 {
-    struct caller_port *caller = a->lane->ports.caller;
     for (size_t i = 0; i < a->batch->effect_count; i++) {
         const struct effect_row *row = a->batch->effects[i];
         struct effect_row probe = {.id = row->id};
         if (rows_find(a->batch->rows, &effect_table, &probe) == NULL)
             continue; // cancelled again in this batch
-        caller->submit(caller->self, &(struct effect_call){.id = row->id,
-                                                           .slot = row->slot,
-                                                           .attempt = row->attempt + 1,
-                                                           .target = row->target,
-                                                           .due = row->due,
-                                                           .request = row->request});
+        lane_submit_effect(a->lane, row);
     }
 }
 

@@ -283,11 +283,7 @@ void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t
 void batch_dead_letter(struct batch *batch, const char *reason, const char *state, const char *detail)
 {
     const struct input *in = batch->current;
-    struct raw raw = {.topic = in->topic,
-                      .partition = in->partition,
-                      .offset = in->offset,
-                      .key = in->key,
-                      .value = in->value};
+    struct raw raw = raw_of_input(in);
     if (in->kind != INPUT_MESSAGE)
         raw.offset = in->kind == INPUT_DEADLINE ? in->due : in->result->attempt;
     batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, reason, detail, state, false, false);

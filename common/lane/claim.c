@@ -89,15 +89,8 @@ static struct err load_pending_effects(struct lane *lane)
         return e;
     lane->db_offset_us = now - lane->ports.clock->now(lane->ports.clock->self);
     const struct effect_row *rows = query.rows;
-    for (size_t i = 0; i < query.row_count; i++) {
-        lane->ports.caller->submit(lane->ports.caller->self,
-                                   &(struct effect_call){.id = rows[i].id,
-                                                         .slot = rows[i].slot,
-                                                         .attempt = rows[i].attempt + 1,
-                                                         .target = rows[i].target,
-                                                         .due = rows[i].due,
-                                                         .request = rows[i].request});
-    }
+    for (size_t i = 0; i < query.row_count; i++)
+        lane_submit_effect(lane, &rows[i]);
     return err_ok();
 }
 
@@ -186,8 +179,7 @@ void lane_release(struct lane *lane)
         const struct slot *slot = &lane->slots[p];
         if (!slot->owned)
             continue;
-        fences[count++] = (struct slot_fence){
-            .slot = p, .epoch = slot->epoch, .batch_no = slot->batch_no, .published_no = slot->published_no};
+        fences[count++] = lane_fence(lane, p);
     }
     if (count == 0)
         return;

@@ -49,6 +49,15 @@ struct err input_decode(struct batch *batch, const struct raw *raw, struct input
     return err_ok();
 }
 
+struct raw raw_of_input(const struct input *in)
+{
+    return (struct raw){.topic = in->topic,
+                        .partition = in->partition,
+                        .offset = in->offset,
+                        .key = in->key,
+                        .value = in->value};
+}
+
 void inbox_undecodable(struct batch *batch, const struct raw *raw, const char *reason)
 {
     batch_dead_letter_of(batch, raw, raw->partition, "", "UNDECODABLE", reason, NULL, false, false);
@@ -110,9 +119,8 @@ void inbox_want_held(struct batch *batch, const struct bytes *keys, size_t count
     }
 }
 
-static struct raw raw_of_held(const struct held_row *row, int32_t slot)
+static struct raw raw_of_held(const struct held_row *row)
 {
-    (void)slot;
     return (struct raw){.topic = (enum topic)row->topic,
                         .partition = row->partition,
                         .offset = row->record_offset,
@@ -131,7 +139,7 @@ static const struct input *held_input(struct batch *batch, struct held_row *row)
     struct input *in = rows_decoded(row);
     if (in != NULL)
         return in;
-    struct raw raw = raw_of_held(row, 0);
+    struct raw raw = raw_of_held(row);
     in = arena_new_object(batch->arena, struct input);
     struct err e = input_decode(batch, &raw, in);
     if (err_is(&e))
@@ -181,11 +189,7 @@ static void unhold(struct batch *batch, struct key_state_row *ks)
 static void append_held(struct batch *batch, const struct input *in, const char *reason)
 {
     struct key_state_row *ks = inbox_key_state_put(batch, in->key, in->slot);
-    struct raw raw = {.topic = in->topic,
-                      .partition = in->partition,
-                      .offset = in->offset,
-                      .key = in->key,
-                      .value = in->value};
+    struct raw raw = raw_of_input(in);
     size_t held = 0;
     for (struct held_row *row = NULL; held < HELD_MAX && (row = next_held(batch, in->key, row)) != NULL;)
         held++;
@@ -305,11 +309,7 @@ static enum fate apply_next(struct batch *batch, const struct input *in, bool fr
     }
     const char *reason = e.class == ERR_UNKNOWN ? HELD_UNKNOWN : HELD_REJECTED;
     if (e.class == ERR_REJECT) {
-        struct raw raw = {.topic = in->topic,
-                          .partition = in->partition,
-                          .offset = in->offset,
-                          .key = in->key,
-                          .value = in->value};
+        struct raw raw = raw_of_input(in);
         batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, true,
                              false);
     }
@@ -355,7 +355,7 @@ static void drain(struct batch *batch, struct bytes key)
             if (apply_ordered(batch, in, true, NULL) == FATE_HELD)
                 return;
             if (was_rejected) {
-                struct raw raw = raw_of_held(row, in->slot);
+                struct raw raw = raw_of_held(row);
                 batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "SETTLED",
                                      "applied after all", NULL, false, true);
             }
@@ -393,11 +393,7 @@ static void apply_versioned(struct batch *batch, const struct input *in, const c
         batch->tally.applied++;
         return;
     }
-    struct raw raw = {.topic = in->topic,
-                      .partition = in->partition,
-                      .offset = in->offset,
-                      .key = in->key,
-                      .value = in->value};
+    struct raw raw = raw_of_input(in);
     batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, false,
                          false);
 }
@@ -412,7 +408,7 @@ static void discard(struct batch *batch, struct key_state_row *ks, struct bytes 
         const struct input *in = held_input(batch, row);
         if (in != NULL && !duplicate(batch, in, ks))
             mark_applied(batch, in); // what comes after it is no gap
-        struct raw raw = raw_of_held(row, ks->slot);
+        struct raw raw = raw_of_held(row);
         batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, row->event_id), "SETTLED",
                              "discarded", NULL, false, true);
         rows_delete(batch->rows, row);
@@ -511,7 +507,7 @@ static void give_up_unknown(struct batch *batch, struct key_state_row *ks)
 {
     for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
         const struct input *in = held_input(batch, row);
-        struct raw raw = raw_of_held(row, ks->slot);
+        struct raw raw = raw_of_held(row);
         if (in != NULL && !duplicate(batch, in, ks))
             mark_applied(batch, in);
         batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, row->event_id), "UNKNOWN_ORDER",

@@ -82,6 +82,8 @@ struct raw {
     struct bytes value;
     struct bytes traceparent;
 };
+// The record that an input came as; a deadline or a result has no topic and no value.
+struct raw raw_of_input(const struct input *in);
 // Makes an input of a record. REJECT: it isn't one of its topic's messages.
 struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input);
 
@@ -131,10 +133,6 @@ struct slot {
     char suspect_text[64];
     struct inflight *inflight; // ring, oldest first
     size_t inflight_first, inflight_count, inflight_capacity;
-};
-
-struct pending {
-    struct bus_out out;
 };
 
 enum lane_phase { LANE_JOINING, LANE_CLAIMING, LANE_PUBLISHING, LANE_RUNNING };
@@ -187,7 +185,7 @@ struct lane {
     size_t result_count;
 
     struct arena *pending_arena;
-    struct pending *pending; // committed, not yet handed to the producer
+    struct bus_out *pending; // committed, not yet handed to the producer
     size_t pending_first, pending_count, pending_capacity;
 
     int64_t db_offset_us; // the database's clock minus ours
@@ -213,6 +211,11 @@ void lane_set_ready(struct lane *lane, bool ready, const char *reason);
 // Drops everything in memory; claims again after a back-off. The one path for every unknown outcome.
 void lane_drop(struct lane *lane, const char *why);
 void lane_backoff(struct lane *lane, const char *what, const struct err *e);
+
+// What a slot must still be, to go on with it.
+struct slot_fence lane_fence(const struct lane *lane, int32_t slot);
+// Hands a committed effect to the caller: its next try.
+void lane_submit_effect(struct lane *lane, const struct effect_row *row);
 
 // claim.c
 void lane_claim(struct lane *lane);           // CLAIMING -> PUBLISHING

@@ -110,6 +110,24 @@ struct lane *lane_new(const struct lane_service *service, const struct lane_port
     return lane;
 }
 
+struct slot_fence lane_fence(const struct lane *lane, int32_t p)
+{
+    const struct slot *slot = &lane->slots[p];
+    return (struct slot_fence){
+        .slot = p, .epoch = slot->epoch, .batch_no = slot->batch_no, .published_no = slot->published_no};
+}
+
+void lane_submit_effect(struct lane *lane, const struct effect_row *row)
+{
+    const struct effect_call call = {.id = row->id,
+                                     .slot = row->slot,
+                                     .attempt = row->attempt + 1,
+                                     .target = row->target,
+                                     .due = row->due,
+                                     .request = row->request};
+    lane->ports.caller->submit(lane->ports.caller->self, &call);
+}
+
 void lane_drop(struct lane *lane, const char *why)
 {
     if (lane->phase == LANE_RUNNING)

@@ -254,18 +254,21 @@ static void collect_topics(struct process *process)
 // ---- opening
 
 // Tries until it works, is told to stop, or can't work at all.
-#define UNTIL_OPEN(process, what, call)                                                                      \
-    do {                                                                                                     \
-        struct err opened = (call);                                                                          \
-        if (!err_is(&opened))                                                                                \
-            break;                                                                                           \
-        LOG(opened.class == ERR_CONFIG ? LOG_ERROR : LOG_WARN, "can't start yet", log_s("what", (what)),     \
-            log_s("error", opened.text));                                                                    \
-        if (opened.class == ERR_CONFIG)                                                                      \
-            return opened;                                                                                   \
-        wait_us(OPEN_RETRY_US);                                                                              \
-        atomic_store(&(process)->turned_at, monotonic_us());                                                 \
-    } while (!atomic_load(&(process)->stop))
+static struct err until_open(struct process *process, const char *what, struct err (*open)(struct process *))
+{
+    while (!atomic_load(&process->stop)) {
+        struct err e = open(process);
+        if (!err_is(&e))
+            break;
+        LOG(e.class == ERR_CONFIG ? LOG_ERROR : LOG_WARN, "can't start yet", log_s("what", what),
+            log_s("error", e.text));
+        if (e.class == ERR_CONFIG)
+            return e;
+        wait_us(OPEN_RETRY_US);
+        atomic_store(&process->turned_at, monotonic_us());
+    }
+    return err_ok();
+}
 
 static void kafka_says(void *self, int level, const char *text)
 {
@@ -357,32 +360,47 @@ static struct err open_http(struct process *process)
     return http_open(&settings, process->routes, process->route_count, process, &process->http);
 }
 
+static struct err check_migrations(struct process *process)
+{
+    struct migration_set sets[3];
+    unsigned count = all_migrations(process, sets);
+    return migrate_check(process->settings.pg, process->service->lane->name, sets, count);
+}
+
+static struct err open_store(struct process *process)
+{
+    const struct lane_service *lane = process->service->lane;
+    return store_pg_open(process->settings.pg, lane->name, lane->tables, lane->table_count, &process->store);
+}
+
+// In the order in which each needs what is before it.
 static struct err open_all(struct process *process)
 {
-    const struct common_settings *s = &process->settings;
-    const struct lane_service *lane = process->service->lane;
-    struct migration_set sets[3];
-    unsigned set_count = all_migrations(process, sets);
-    UNTIL_OPEN(process, "database", migrate_check(s->pg, lane->name, sets, set_count));
-    if (atomic_load(&process->stop))
-        return err_ok();
-    struct err e = store_pg_open(s->pg, lane->name, lane->tables, lane->table_count, &process->store);
-    if (err_is(&e))
-        return e;
-    e = open_caller(process);
-    if (err_is(&e))
-        return e;
-    if (process->service->start != NULL)
-        UNTIL_OPEN(process, "service", process->service->start(process));
-    if (process->service->ingress)
-        UNTIL_OPEN(process, "ingress", open_ingress(process));
-    UNTIL_OPEN(process, "Kafka", open_bus(process));
-    if (atomic_load(&process->stop))
-        return err_ok();
-    e = open_http(process);
-    if (err_is(&e))
-        return e;
-    LOG(LOG_INFO, "started", log_i("http_port", http_port(process->http)), log_s("group", lane->group));
+    const struct {
+        const char *what;
+        struct err (*open)(struct process *); // NULL: this service has none
+        bool waits;                           // for a peer that may be away; others fail for good
+    } parts[] = {
+        {"database", check_migrations, true},
+        {"store", open_store, false},
+        {"effects", open_caller, false},
+        {"service", process->service->start, true},
+        {"ingress", process->service->ingress ? open_ingress : NULL, true},
+        {"Kafka", open_bus, true},
+        {"HTTP", open_http, false},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !atomic_load(&process->stop); i++) {
+        if (parts[i].open == NULL)
+            continue;
+        struct err e =
+            parts[i].waits ? until_open(process, parts[i].what, parts[i].open) : parts[i].open(process);
+        if (err_is(&e))
+            return e;
+    }
+    if (!atomic_load(&process->stop)) {
+        LOG(LOG_INFO, "started", log_i("http_port", http_port(process->http)),
+            log_s("group", process->service->lane->group));
+    }
     return err_ok();
 }
 

@@ -119,7 +119,7 @@ static void add_pending(struct lane *lane, const struct bus_out *out)
     copy.event_id = arena_str(arena, bytes_str(out->event_id));
     if (out->traceparent != NULL)
         copy.traceparent = arena_str(arena, bytes_str(out->traceparent));
-    lane->pending[lane->pending_count++].out = copy;
+    lane->pending[lane->pending_count++] = copy;
 }
 
 void publish_after_commit(struct lane *lane, const struct batch *batch, const struct slot_fence *fences,
@@ -153,8 +153,7 @@ void publish_after_commit(struct lane *lane, const struct batch *batch, const st
 bool publish_pump(struct lane *lane)
 {
     while (lane->pending_first < lane->pending_count) {
-        struct err e =
-            lane->ports.bus->produce(lane->ports.bus->self, &lane->pending[lane->pending_first].out);
+        struct err e = lane->ports.bus->produce(lane->ports.bus->self, &lane->pending[lane->pending_first]);
         if (err_is(&e))
             return false; // the local queue is full; reports make room
         metric_add(&lane_metric_records, 1);
@@ -187,8 +186,7 @@ void publish_mark(struct lane *lane)
         const struct slot *slot = &lane->slots[p];
         if (!slot->owned || slot->published_no == slot->marked_no)
             continue;
-        fences[count++] = (struct slot_fence){
-            .slot = p, .epoch = slot->epoch, .batch_no = slot->batch_no, .published_no = slot->published_no};
+        fences[count++] = lane_fence(lane, p);
     }
     if (count == 0)
         return;

@@ -8,11 +8,6 @@
 
 #include <string.h>
 
-static struct bytes text_or_null(const char *text)
-{
-    return text[0] == '\0' ? bytes_of(NULL, 0) : bytes_str(text);
-}
-
 static instant instant_or_none(int64_t at_us)
 {
     return at_us == 0 ? INSTANT_NONE : at_us;
@@ -58,19 +53,19 @@ static struct order_row row_of(struct arena *arena, const Orderclerk__V1__OrderS
     return (struct order_row){
         .order_id = id,
         .revision = (int64_t)s->saga_revision,
-        .order_no = text_or_null(s->order_no),
+        .order_no = bytes_or_null(s->order_no),
         .state = bytes_str(s->state),
-        .waiting_on = text_or_null(s->waiting_on),
-        .reason = text_or_null(s->reason),
-        .definition = text_or_null(s->definition),
+        .waiting_on = bytes_or_null(s->waiting_on),
+        .reason = bytes_or_null(s->reason),
+        .definition = bytes_or_null(s->definition),
         .channel = bytes_str(order->channel),
-        .channel_ref = text_or_null(order->channel_ref),
-        .customer_po = text_or_null(order->customer_po),
-        .customer_id = text_or_null(party->customer_id),
-        .company = text_or_null(party->company),
+        .channel_ref = bytes_or_null(order->channel_ref),
+        .customer_po = bytes_or_null(order->customer_po),
+        .customer_id = bytes_or_null(party->customer_id),
+        .company = bytes_or_null(party->company),
         .phone = desk_phone_key(arena, party->phone),
-        .email = text_or_null(party->email),
-        .currency = text_or_null(order->currency),
+        .email = bytes_or_null(party->email),
+        .currency = bytes_or_null(order->currency),
         .total_minor = s->total_minor,
         .due = instant_or_none(s->deadline_us),
         .state_since = s->state_since_us,
@@ -144,12 +139,12 @@ static void follow_tasks(struct batch *batch, struct uuid id, const Orderclerk__
             .order_id = id,
             .owner = bytes_str(t->owner),
             .kind = bytes_str(t->kind),
-            .text_en = text_or_null(t->text_en),
-            .text_zh = text_or_null(t->text_zh),
+            .text_en = bytes_or_null(t->text_en),
+            .text_zh = bytes_or_null(t->text_zh),
             .since = t->since_us,
             .due = instant_or_none(t->due_us),
             .closed = instant_or_none(t->closed_us),
-            .outcome = text_or_null(t->outcome),
+            .outcome = bytes_or_null(t->outcome),
         };
         struct task_row *row = NULL;
         do {
@@ -225,10 +220,10 @@ static struct err add_to_timeline(struct batch *batch, const struct input *in)
         if (event->transition != NULL) {
             const Orderclerk__V1__Transition *t = event->transition;
             row.rule_id = (int32_t)t->rule_id;
-            row.from_state = text_or_null(t->from_state);
-            row.to_state = text_or_null(t->to_state);
-            row.saga_event = text_or_null(t->event);
-            row.cause_topic = text_or_null(t->cause_topic);
+            row.from_state = bytes_or_null(t->from_state);
+            row.to_state = bytes_or_null(t->to_state);
+            row.saga_event = bytes_or_null(t->event);
+            row.cause_topic = bytes_or_null(t->cause_topic);
             row.cause_partition = t->cause_partition;
             row.cause_offset = t->cause_offset;
         }
@@ -254,7 +249,7 @@ static struct err take_stock(struct batch *batch, const struct input *in)
         .damaged = s->damaged,
         .qc_hold = s->qc_hold,
         .incoming = s->incoming,
-        .incoming_date = text_or_null(s->incoming_date),
+        .incoming_date = bytes_or_null(s->incoming_date),
         .updated_at = in->head.occurred_at,
     };
     struct stock_level_row *row = batch_find(batch, &stock_level_table, &fresh);
@@ -296,9 +291,9 @@ static struct err take_dead_letter(struct batch *batch, const struct input *in)
         .record_offset = letter->offset,
         .key = in->key,
         .reason = bytes_str(letter->reason),
-        .detail = text_or_null(letter->detail),
-        .state = text_or_null(letter->state),
-        .record_event_id = text_or_null(letter->record_event_id),
+        .detail = bytes_or_null(letter->detail),
+        .state = bytes_or_null(letter->state),
+        .record_event_id = bytes_or_null(letter->record_event_id),
         .held = letter->held,
         .at = in->head.occurred_at,
         .value =

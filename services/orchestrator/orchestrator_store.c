@@ -7,11 +7,6 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-static struct bytes text_or_null(const char *text)
-{
-    return text[0] == '\0' ? bytes_of(NULL, 0) : bytes_str(text);
-}
-
 // The columns follow the document.
 static void pack(void *row, struct arena *arena)
 {
@@ -27,8 +22,8 @@ static void pack(void *row, struct arena *arena)
     r->definition_version = (int32_t)doc->definition_version;
     r->state = bytes_str(doc->state);
     r->revision = (int64_t)doc->saga_revision;
-    r->order_no = text_or_null(doc->order_no);
-    r->waiting_on = text_or_null(doc->waiting_on);
+    r->order_no = bytes_or_null(doc->order_no);
+    r->waiting_on = bytes_or_null(doc->waiting_on);
     r->state_since = doc->state_since_us;
     r->deadline = doc->deadline_us == 0 ? INSTANT_NONE : doc->deadline_us;
 }
