@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -61,16 +62,24 @@ def order(ref: str) -> dict:
     return {**document, "channel": "FILE", "channel_account": "bench", "channel_ref": ref, "customer_po": ref}
 
 
-def cpu_s(stack) -> float:
-    """User and system time of everything that the stack runs."""
-    ticks = 0
+def cpu_s(stack) -> dict[str, float]:
+    """User and system time of everything that the stack runs, by program."""
+    seconds: dict[str, float] = {}
     for name in list(stack.home.state["processes"]):
         process = stack.home.running(name)
         if process is None:
             continue
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        ticks += sum(int(field) for field in fields[11:15])  # its own and of children that have ended: PostgreSQL's sessions
-    return ticks / os.sysconf("SC_CLK_TCK")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()  # PostgreSQL's sessions
+        ticks = 0
+        for pid in (process.pid, *children):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+            except FileNotFoundError:  # ended meanwhile: counted by its parent from now on
+                continue
+            ticks += sum(int(field) for field in fields[11:15 if pid == process.pid else 13])
+        program = re.sub(r"-[0-9]+$", "", name)
+        seconds[program] = seconds.get(program, 0) + ticks / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 def prepare(stack, stock: int) -> None:
@@ -92,8 +101,9 @@ def saturation(stack, counter, orders: int) -> dict:
     assert answer.ok, answer.body[:500]
     stack.wait(lambda: len(counter.completed) - before >= orders, 600, f"{orders} completed orders", 0.05)
     seconds = time.time() - begun
+    by_program = {name: round((after - cpu.get(name, 0)) * 1000 / orders, 3) for name, after in cpu_s(stack).items()}
     return {"orders": orders, "seconds": round(seconds, 2), "orders_per_second": round(orders / seconds),
-            "cpu_ms_per_order": round((cpu_s(stack) - cpu) * 1000 / orders, 2)}
+            "cpu_ms_per_order": round(sum(by_program.values()), 2), "cpu_ms_by_program": by_program}
 
 
 def latency(stack, counter, rate: int, seconds: int) -> dict:
