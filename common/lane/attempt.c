@@ -157,6 +157,7 @@ static struct err load_rest(struct attempt *a)
         if (count == 0)
             continue;
         struct store_port *store = a->lane->ports.store;
+        metric_add(&lane_metric_round_trips, 1);
         struct err e = store->load(store->self, queries, count, a->batch->arena);
         if (err_is(&e))
             return e;
@@ -188,6 +189,7 @@ static struct err open_batch(struct attempt *a)
     }
     struct store_port *store = a->lane->ports.store;
     FAULT_POINT(lane_before_load);
+    metric_add(&lane_metric_round_trips, 1);
     struct err e = store->begin(store->self, a->fences, a->fence_count, queries,
                                 count + (w->due_slot_count > 0), batch->arena, &batch->now);
     if (err_is(&e))
@@ -281,6 +283,7 @@ static struct err save(struct attempt *a, struct store_changes *changes)
         }
     }
     changes->positions = positions;
+    metric_add(&lane_metric_round_trips, 1);
     e = lane->ports.store->commit(lane->ports.store->self, changes);
     if (!err_is(&e))
         FAULT_POINT(lane_after_commit);
@@ -316,6 +319,7 @@ static void follow_deadlines(struct attempt *a, const struct store_changes *chan
     if (a->work->due_slot_count == 0)
         return;
     instant due[SLOT_MAX];
+    metric_add(&lane_metric_round_trips, 1);
     struct err e = lane->ports.store->next_due(lane->ports.store->self, a->work->due_slots,
                                                a->work->due_slot_count, due);
     for (size_t i = 0; i < a->work->due_slot_count; i++) {

@@ -248,7 +248,8 @@ struct err attempt_run(struct lane *lane, const struct work *work, struct done *
 bool gather_events(struct lane *lane, int64_t max_wait_us); // polls; false: nothing to do yet
 void gather_batch(struct lane *lane);
 
-extern struct metric lane_metric_batches, lane_metric_inputs, lane_metric_applied, lane_metric_duplicates,
-    lane_metric_held, lane_metric_dead_letters, lane_metric_dropped, lane_metric_again, lane_metric_records,
-    lane_metric_retries, lane_metric_fenced, lane_metric_bisects, lane_metric_claims, lane_metric_deadlines,
-    lane_metric_effects, lane_metric_batch_size, lane_metric_batch_us, lane_metric_slots;
+extern struct metric lane_metric_batches, lane_metric_round_trips, lane_metric_inputs, lane_metric_applied,
+    lane_metric_duplicates, lane_metric_held, lane_metric_dead_letters, lane_metric_dropped,
+    lane_metric_again, lane_metric_records, lane_metric_retries, lane_metric_fenced, lane_metric_bisects,
+    lane_metric_claims, lane_metric_deadlines, lane_metric_effects, lane_metric_batch_size,
+    lane_metric_batch_us, lane_metric_slots;

@@ -19,6 +19,7 @@
         .type = METRIC_COUNTER, .name = "orderclerk_lane_" what "_total", .help = text                       \
     }
 struct metric lane_metric_batches = COUNTER("batches", "Committed batches.");
+struct metric lane_metric_round_trips = COUNTER("round_trips", "Times that a batch waited for the database.");
 struct metric lane_metric_inputs = COUNTER("inputs", "Records read.");
 struct metric lane_metric_applied = COUNTER("applied", "Inputs applied.");
 struct metric lane_metric_duplicates =
@@ -47,12 +48,12 @@ struct metric lane_metric_slots = {
 static void register_metrics(void)
 {
     static bool done;
-    static struct metric *all[] = {&lane_metric_batches,    &lane_metric_inputs,    &lane_metric_applied,
-                                   &lane_metric_duplicates, &lane_metric_held,      &lane_metric_dead_letters,
-                                   &lane_metric_dropped,    &lane_metric_again,     &lane_metric_records,
-                                   &lane_metric_retries,    &lane_metric_fenced,    &lane_metric_bisects,
-                                   &lane_metric_claims,     &lane_metric_deadlines, &lane_metric_effects,
-                                   &lane_metric_batch_size, &lane_metric_batch_us,  &lane_metric_slots};
+    static struct metric *all[] = {
+        &lane_metric_batches,    &lane_metric_round_trips, &lane_metric_inputs,       &lane_metric_applied,
+        &lane_metric_duplicates, &lane_metric_held,        &lane_metric_dead_letters, &lane_metric_dropped,
+        &lane_metric_again,      &lane_metric_records,     &lane_metric_retries,      &lane_metric_fenced,
+        &lane_metric_bisects,    &lane_metric_claims,      &lane_metric_deadlines,    &lane_metric_effects,
+        &lane_metric_batch_size, &lane_metric_batch_us,    &lane_metric_slots};
     for (size_t i = 0; !done && i < sizeof all / sizeof all[0]; i++)
         metrics_register(all[i]);
     done = true;

@@ -287,6 +287,7 @@ struct err publish_resend(struct lane *lane, struct batch *batch)
         size_t count = ks == NULL ? 0 : recent_get(ks->recent, numbers);
         struct outbox_row *rows;
         size_t found;
+        metric_add(&lane_metric_round_trips, 1);
         struct err e = lane->ports.store->outbox_get(lane->ports.store->self, want->slot, numbers, count,
                                                      batch->arena, &rows, &found);
         if (err_is(&e))
