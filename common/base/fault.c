@@ -68,6 +68,7 @@ void fault_hit(enum fault_point point)
     pthread_once(&read_once, read_environment);
     if (point != armed || atomic_fetch_sub(&hits_left, 1) != 1)
         return;
+    dprintf(STDERR_FILENO, "fault point %s\n", fault_names[point]);
     kill(getpid(), SIGKILL);
     for (;;)
         pause(); // nothing more happens in this thread until the signal arrives

@@ -8,6 +8,7 @@
     X(lane_after_load)                                                                                       \
     X(lane_after_decide)                                                                                     \
     X(lane_after_save)                                                                                       \
+    X(lane_commit_sent)                                                                                      \
     X(lane_after_commit)                                                                                     \
     X(lane_after_produce)                                                                                    \
     X(lane_after_report)                                                                                     \
@@ -15,9 +16,11 @@
     X(claim_after_publish)                                                                                   \
     X(effect_before_call)                                                                                    \
     X(effect_after_call)                                                                                     \
+    X(ingress_after_claim)                                                                                   \
     X(ingress_before_commit)                                                                                 \
     X(ingress_after_commit)                                                                                  \
     X(ingress_after_produce)                                                                                 \
+    X(ingress_after_report)                                                                                  \
     X(ingress_after_takeover)
 
 enum fault_point {
@@ -28,7 +31,8 @@ enum fault_point {
 };
 
 #ifdef ORDERCLERK_FAULTS
-// Kills the process (SIGKILL to itself) when this point's turn has come. Thread-safe.
+// Kills the process (SIGKILL to itself) when this point's turn has come, after a line about it on standard error.
+// Thread-safe.
 void fault_hit(enum fault_point point);
 #define FAULT_POINT(name) fault_hit(FAULT_##name)
 #else

@@ -262,6 +262,7 @@ static void take_reports(struct publisher *p, int64_t timeout_us)
         }
         if (report.tag >= p->first && report.tag < p->next_to_send + 1)
             at(p, report.tag)->reported++;
+        FAULT_POINT(ingress_after_report);
     }
 }
 

@@ -73,6 +73,7 @@ static struct err claim(struct ingress *g, int32_t i, bool *ret_held)
     struct held_slot *slot = &g->slots[g->slot_count];
     e = ingress_store_claim(g->pg, i, slot);
     if (!err_is(&e)) {
+        FAULT_POINT(ingress_after_claim);
         publisher_start_slot(g->publisher, i, slot->marked_no);
         g->slot_count++;
     }

@@ -3,6 +3,7 @@
 // but the server counts a session as idle in its transaction only after a sync: a stopped process would keep its locks.)
 #include "lane/store_pg.h"
 
+#include "base/fault.h"
 #include "lane/store_pg_internal.h"
 
 #include <assert.h>
@@ -275,9 +276,11 @@ static struct err commit_send(struct store_pg *s, const struct store_changes *ch
             return e;
         sent++;
     }
+    FAULT_POINT(lane_after_save);
     struct err e = pg_send(s->pg, "COMMIT", NULL, 0);
     if (!err_is(&e))
         e = pg_sync(s->pg);
+    FAULT_POINT(lane_commit_sent);
     *ret_statements = sent;
     return e;
 }
