@@ -28,6 +28,7 @@ const char *fault_name(enum fault_point point)
 static pthread_once_t read_once = PTHREAD_ONCE_INIT;
 static enum fault_point armed = FAULT_COUNT; // FAULT_COUNT: none
 static atomic_long hits_left;
+static void (*hit_hook)(enum fault_point point);
 
 // A misspelt point would make a fault test pass without a fault, so it ends the process.
 static _Noreturn void refuse(const char *text)
@@ -63,8 +64,17 @@ static void read_environment(void)
     refuse(text);
 }
 
+void fault_on_hit(void (*hook)(enum fault_point point))
+{
+    hit_hook = hook;
+}
+
 void fault_hit(enum fault_point point)
 {
+    if (hit_hook != NULL) {
+        hit_hook(point);
+        return;
+    }
     pthread_once(&read_once, read_environment);
     if (point != armed || atomic_fetch_sub(&hits_left, 1) != 1)
         return;

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS         1024 // a batch has at most a few thousand rows per table
-#define TABLE_MAX       32   // tables of a service and of the lane
+#ifndef BUCKETS      // the simulator builds with fewer: its batches are small
+#define BUCKETS 1024 // a batch has at most a few thousand rows per table
+#endif
+#define TABLE_MAX       32 // tables of a service and of the lane
 #define WANT_COLUMN_MAX 4
 
 enum row_origin { ROW_LOADED, ROW_PUT };

@@ -10,9 +10,9 @@ static const enum topic inputs[] = {TOPIC_COMMANDS_INVENTORY, TOPIC_STOCK_CHANGE
 static const enum topic outputs[] = {TOPIC_INVENTORY_EVENTS, TOPIC_STOCK_LEVELS, TOPIC_INVENTORY_INTERNAL};
 
 // In lock order.
-static const struct table *const tables[] = {&allocation_table, &shipment_table, &stock_table,
-                                             &backorder_table,  &ledger_table,   &substitute_table,
-                                             &product_table,    &warehouse_table};
+static const struct table *const tables[] = {
+    &allocation_table, &inventory_shipment_table, &stock_table,    &backorder_table, &ledger_table,
+    &substitute_table, &inventory_product_table,  &warehouse_table};
 
 static struct err decide_command(struct batch *batch, const struct input *in)
 {

@@ -309,8 +309,8 @@ struct err order_decide_consume(struct turn *turn, const Orderclerk__V1__Consume
     struct order order = order_load(turn);
     struct shipment_row shipment = {
         .shipment_id = bytes_str(command->shipment_id), .order_id = turn->order_id, .at = turn->now};
-    if (batch_find(turn->batch, &shipment_table, &shipment) == NULL) {
-        batch_put(turn->batch, &shipment_table, &shipment);
+    if (batch_find(turn->batch, &inventory_shipment_table, &shipment) == NULL) {
+        batch_put(turn->batch, &inventory_shipment_table, &shipment);
         for (size_t i = 0; i < command->n_lines; i++)
             consume_line(&order, command->lines[i], bytes_str(command->warehouse));
         turn_finish(turn);

@@ -80,11 +80,11 @@ struct err inventory_decide_product(struct batch *batch, const struct input *in)
         .no_picking = product->no_picking,
         .version = (int64_t)product->saga_revision,
     };
-    struct product_row *kept = batch_find(batch, &product_table, &row);
+    struct product_row *kept = batch_find(batch, &inventory_product_table, &row);
     if (kept != NULL && kept->version >= row.version)
         return err_ok();
     if (kept == NULL) {
-        kept = batch_put(batch, &product_table, &row);
+        kept = batch_put(batch, &inventory_product_table, &row);
     } else {
         batch_touch(batch, kept);
         *kept = row;

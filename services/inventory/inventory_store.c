@@ -188,7 +188,7 @@ static const struct column shipment_columns[] = {
     COLUMN(struct shipment_row, at, COLUMN_INSTANT, false),
 };
 
-const struct table shipment_table = {
+const struct table inventory_shipment_table = {
     .name = "consumed_shipment",
     .kind = TABLE_REFERENCE,
     .row_size = sizeof(struct shipment_row),
@@ -205,7 +205,7 @@ static const struct column product_columns[] = {
     COLUMN(struct product_row, version, COLUMN_I64, false),
 };
 
-const struct table product_table = {
+const struct table inventory_product_table = {
     .name = "product_ref",
     .kind = TABLE_REFERENCE,
     .row_size = sizeof(struct product_row),

@@ -103,7 +103,7 @@ struct shipment_row {
     struct uuid order_id;
     instant at;
 };
-extern const struct table shipment_table;
+extern const struct table inventory_shipment_table;
 #define SHIPMENT_ID 0
 
 struct product_row {
@@ -113,7 +113,7 @@ struct product_row {
     bool no_picking;
     int64_t version;
 };
-extern const struct table product_table;
+extern const struct table inventory_product_table;
 #define PRODUCT_SKU 0
 
 struct warehouse_row {

@@ -98,7 +98,7 @@ int64_t turn_available(struct turn *turn, struct bytes sku)
 const struct product_row *turn_product(struct turn *turn, struct bytes sku)
 {
     struct product_row probe = {.sku = sku};
-    return batch_find(turn->batch, &product_table, &probe);
+    return batch_find(turn->batch, &inventory_product_table, &probe);
 }
 
 bool turn_is_automatic(struct turn *turn, struct bytes warehouse)

@@ -11,7 +11,7 @@ static void want_sku(struct batch *batch, const char *name)
     if (name[0] == '\0')
         return;
     struct value sku = value_text(bytes_str(name));
-    batch_want(batch, &product_table, PRODUCT_SKU, sku);
+    batch_want(batch, &inventory_product_table, PRODUCT_SKU, sku);
     batch_want(batch, &stock_table, STOCK_SKU, sku);
     batch_want(batch, &backorder_table, BACKORDER_SKU, sku);
     batch_want(batch, &substitute_table, SUBSTITUTE_SKU, sku);
@@ -32,7 +32,8 @@ static void want_command(struct batch *batch, const Orderclerk__V1__InventoryCom
             want_sku(batch, command->release->skus[i]);
         break;
     case ORDERCLERK__V1__INVENTORY_COMMAND__BODY_CONSUME:
-        batch_want(batch, &shipment_table, SHIPMENT_ID, value_text(bytes_str(command->consume->shipment_id)));
+        batch_want(batch, &inventory_shipment_table, SHIPMENT_ID,
+                   value_text(bytes_str(command->consume->shipment_id)));
         for (size_t i = 0; i < command->consume->n_lines && i < INVENTORY_LINES_MAX; i++)
             want_sku(batch, command->consume->lines[i]->sku);
         break;
