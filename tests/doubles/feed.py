@@ -62,6 +62,15 @@ class Progress:
             print(text, flush=True)
 
 
+def key_of(seed: int, *about: object) -> str:
+    return str(uuid.uuid5(NAMESPACE, "|".join(map(str, (seed, *about)))))
+
+
+def order_key(seed: int, number: int, channel_ref: str, run: str = "") -> str:
+    """The idempotency key of the order at this place of the data."""
+    return key_of(seed, "order", number, channel_ref, run)
+
+
 class Feed:
     def __init__(self, options: Namespace):
         self._options = options
@@ -71,9 +80,6 @@ class Feed:
         self._seed = json.loads((self._data / "about.json").read_text())["seed"]
         self._end = time.monotonic() + options.timeout_s
         self.failed = 0
-
-    def _key(self, *about: object) -> str:
-        return str(uuid.uuid5(NAMESPACE, "|".join(map(str, (self._seed, *about)))))
 
     def _give_up(self) -> bool:
         return time.monotonic() > self._end
@@ -102,7 +108,7 @@ class Feed:
     def _import(self, name: str, url: str) -> None:
         body = (self._data / f"{name}.ndjson").read_bytes()
         about = json.loads((self._data / "about.json").read_text())
-        headers = {"content-type": api.NDJSON, "idempotency-key": self._key("reference", name, about["today"], self._options.run)}
+        headers = {"content-type": api.NDJSON, "idempotency-key": key_of(self._seed, "reference", name, about["today"], self._options.run)}
         response = client.call_until("POST", url, body, headers, self._give_up, timeout_s=60)
         if not response.ok:
             raise SystemExit(f"feed: {name} refused: {response.status} {response.error} {response.body.decode(errors='replace')[:2000]}")
@@ -141,7 +147,7 @@ class Feed:
         self._journal.close()
 
     def _post(self, number: int, ref: str, body: bytes) -> bool:
-        key = self._key("order", number, ref, self._options.run)
+        key = order_key(self._seed, number, ref, self._options.run)
         url = self._intakes[number % len(self._intakes)] + api.ORDERS_PATH
         tries = 0
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
-from stack import REPOSITORY, Stack
+import feed
+import histories
+from stack import REPOSITORY, Answer, Stack
 
 TESTS = REPOSITORY / "tests"
 PYTHON = "/usr/bin/python3"
@@ -15,13 +18,38 @@ ENDED = ("COMPLETED", "CANCELLED", "REJECTED", "ARCHIVED")
 
 
 class DeskRun:
-    """The stack's services and doubles must be up. no_answer_ends: the customers' deadlines are short by settings."""
+    """The stack's services and doubles must be up. sample: one order of each kind and 40 express ones, not 500; kinds: only
+    orders of these kinds; no_answer_ends: the customers' deadlines are short by settings; intakes: whom the orders are sent to."""
 
-    def __init__(self, stack: Stack, folder: Path, *, sample: bool = False, no_answer_ends: bool = True):
+    def __init__(self, stack: Stack, folder: Path, *, sample: bool = False, kinds: Iterable[str] = (), no_answer_ends: bool = True,
+                 intakes: Iterable[int] = (1, 2)):
         self.stack, self.data, self.log = stack, folder / "data", folder / "feed.jsonl"
         self.endings = ["--no-answer-ends"] if no_answer_ends else []
+        self.intakes = tuple(intakes)
         made = self.tool("data/generate.py", "--out", str(self.data), "--warehouse-url", stack.url("warehouse"), *(["--sample"] if sample else []))
         assert made.returncode == 0, made.stdout
+        if kinds:
+            self._keep(set(kinds))
+
+    def rows(self, name: str) -> list[dict]:
+        return [json.loads(line) for line in (self.data / name).read_text(encoding="utf-8").splitlines()]
+
+    def rewrite(self, name: str, rows: list[dict]) -> None:
+        (self.data / name).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+    def _keep(self, kinds: set[str]) -> None:
+        behaviours = [row for row in self.rows("behaviours.ndjson") if row["kind"] in kinds]
+        assert {row["kind"] for row in behaviours} == kinds, "a kind of which there is no order"
+        kept = {row["channel_ref"] for row in behaviours}
+        self.rewrite("behaviours.ndjson", behaviours)
+        self.rewrite("orders.ndjson", [row for row in self.rows("orders.ndjson") if row["channel_ref"] in kept])
+        counted = self.tool("data/generate.py", "--expect", str(self.data))
+        assert counted.returncode == 0, counted.stdout
+
+    def orders(self) -> list[dict]:
+        """The documents in the order in which they are fed; `kind` says which kind of case each is."""
+        kinds = {row["channel_ref"]: row["kind"] for row in self.rows("behaviours.ndjson")}
+        return [{**row, "kind": kinds[row["channel_ref"]]} for row in self.rows("orders.ndjson")]
 
     @staticmethod
     def tool(name: str, *arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess:
@@ -29,7 +57,7 @@ class DeskRun:
 
     def _feed_command(self, *more: str) -> list[str]:
         stack = self.stack
-        return ["--data", str(self.data), "--intake", ",".join(stack.url("intake", index) for index in (1, 2)), "--kafka", stack.kafka.bootstrap,
+        return ["--data", str(self.data), "--intake", ",".join(stack.url("intake", index) for index in self.intakes), "--kafka", stack.kafka.bootstrap,
                 "--topic-prefix", stack.prefix, "--customer", stack.url("customer"), "--departments", stack.url("departments"),
                 "--warehouse", stack.url("warehouse"), "--log", str(self.log), *more]
 
@@ -42,16 +70,31 @@ class DeskRun:
         return subprocess.Popen([PYTHON, str(TESTS / "doubles/feed.py"), *self._feed_command(*more)], text=True, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
 
-    def accepted(self) -> set[str]:
+    def post(self, number: int, index: int = 1) -> Answer:
+        """One try of the order at this place of the data, with the key that the feed gives it."""
+        seed = json.loads((self.data / "about.json").read_text())["seed"]
+        line = (self.data / "orders.ndjson").read_text(encoding="utf-8").splitlines()[number]
+        key = feed.order_key(seed, number, json.loads(line)["channel_ref"])
+        return self.stack.http("intake", "POST", "/v1/orders", line.encode(), index=index,
+                               headers={"Content-Type": "application/json", "Idempotency-Key": key})
+
+    def answered(self) -> dict[str, str]:
+        """channel_ref: order_id, of the orders that the feed's log has as taken."""
+        return {row["channel_ref"]: row["order_id"] for row in self._log_rows() if row.get("order_id")}
+
+    def _log_rows(self) -> list[dict]:
         if not self.log.exists():
-            return set()
+            return []
         rows = []
         for line in self.log.read_text(encoding="utf-8").splitlines():
             try:
                 rows.append(json.loads(line))
             except ValueError:  # being written
                 continue
-        return {row["order_id"] for row in rows if row.get("order_id")}
+        return rows
+
+    def accepted(self) -> set[str]:
+        return {row["order_id"] for row in self._log_rows() if row.get("order_id")}
 
     def unfinished(self) -> int:
         """Accepted orders that have not ended yet."""
@@ -77,3 +120,15 @@ class DeskRun:
         (folder / "orders.json").write_text(listed.stdout)
         return self.tool("doubles/fold.py", "--kafka", self.stack.kafka.bootstrap, "--topic-prefix", self.stack.prefix, "--against",
                          str(folder / "orders.json"))
+
+    def finish(self, folder: Path) -> histories.Histories:
+        """Every order is where the data says; stock, money and messages, a department's fold and each order's history agree."""
+        waited = self.wait()
+        assert waited.returncode == 0, waited.stdout[-6000:]
+        counted = self.recount()
+        assert counted.returncode == 0, counted.stdout[-6000:]
+        folded = self.fold(folder)
+        assert folded.returncode == 0, folded.stdout[-4000:]
+        found = histories.read(self.stack)
+        print(f"at rest: {found}")
+        return found
