@@ -34,6 +34,8 @@ enum fault_point {
 // Kills the process (SIGKILL to itself) when this point's turn has come, after a line about it on standard error.
 // Thread-safe.
 void fault_hit(enum fault_point point);
+// Called at every point from now on, instead of looking at ORDERCLERK_FAULT. Before threads are started. NULL: as before.
+void fault_on_hit(void (*hook)(enum fault_point point));
 #define FAULT_POINT(name) fault_hit(FAULT_##name)
 #else
 #define FAULT_POINT(name) ((void)0)
