@@ -267,6 +267,7 @@ static struct err save(struct attempt *a, struct store_changes *changes)
     struct err e = publish_resend(lane, a->batch);
     if (err_is(&e))
         return e;
+    batch_drop_superseded(a->batch);
     add_outbox(a);
     struct store_change *list;
     changes->change_count = rows_changes(a->batch->rows, lane->tables, lane->table_count, &list);
@@ -361,13 +362,13 @@ static void committed(struct attempt *a, const struct store_changes *changes)
         slot->suspect = bytes_of(NULL, 0);
     }
     for (size_t i = 0; i < changes->position_count; i++) {
-        lane->slots[changes->positions[i].slot].position[changes->positions[i].topic] =
-            changes->positions[i].next_offset;
+        struct slot *slot = &lane->slots[changes->positions[i].slot];
+        slot->position[changes->positions[i].topic] = changes->positions[i].next_offset;
+        slot->unnoted = true;
     }
     follow_deadlines(a, changes);
     publish_after_commit(lane, a->batch, a->fences, a->fence_count);
     submit_effects(a);
-    lane->ports.bus->note_positions(lane->ports.bus->self, changes->positions, changes->position_count);
     count_tally(&a->batch->tally, a->done.dues, a->done.results);
     metric_add(&lane_metric_batches, 1);
     metric_observe(&lane_metric_batch_size, (int64_t)a->input_count);

@@ -1,4 +1,5 @@
 // What decide functions call: rows, messages, deadlines and effects of the batch under way.
+#include "base/hash.h"
 #include "lane/internal.h"
 #include "lane/sequences.h"
 
@@ -115,6 +116,46 @@ void batch_add_out(struct batch *batch, const struct out *out)
     batch->outs = grow(batch->arena, batch->outs, batch->out_count, &batch->out_capacity, sizeof *out);
     batch->outs[batch->out_count++] = *out;
     batch->out_bytes += out->value.size + out->key.size;
+}
+
+// Open addressing over the records' numbers + 1, at most half full.
+static bool first_of_key(const struct batch *batch, uint32_t *table, size_t mask, size_t number)
+{
+    const struct out *out = &batch->outs[number];
+    size_t at = (hash_fnv1a(out->key) + (size_t)out->topic) & mask;
+    for (; table[at] != 0; at = (at + 1) & mask) {
+        const struct out *known = &batch->outs[table[at] - 1];
+        if (known->topic == out->topic && bytes_equal(known->key, out->key))
+            return false;
+    }
+    table[at] = (uint32_t)number + 1;
+    return true;
+}
+
+static bool is_superseding(const struct out *out)
+{
+    const struct topic_info *info = topic_info(out->topic);
+    return info->mode == TOPIC_VERSIONED && info->compacted;
+}
+
+void batch_drop_superseded(struct batch *batch)
+{
+    size_t candidates = 0;
+    for (size_t i = 0; i < batch->out_count; i++)
+        candidates += is_superseding(&batch->outs[i]);
+    if (candidates < 2)
+        return;
+    size_t size = 4;
+    while (size < 2 * candidates)
+        size *= 2;
+    uint32_t *table = arena_new_array(batch->arena, uint32_t, size);
+    size_t kept = batch->out_count;
+    for (size_t i = batch->out_count; i-- > 0;) {
+        if (!is_superseding(&batch->outs[i]) || first_of_key(batch, table, size - 1, i))
+            batch->outs[--kept] = batch->outs[i];
+    }
+    memmove(batch->outs, batch->outs + kept, (batch->out_count - kept) * sizeof *batch->outs);
+    batch->out_count -= kept;
 }
 
 void batch_add_resend(struct batch *batch, const struct resend *resend)

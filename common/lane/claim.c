@@ -183,6 +183,7 @@ void lane_release(struct lane *lane)
     }
     if (count == 0)
         return;
+    lane_note_positions(lane);
     struct err e = lane->ports.store->release(lane->ports.store->self, fences, count);
     if (err_is(&e))
         LOG(LOG_WARN, "slots given up without a word in the database", log_s("error", e.text));

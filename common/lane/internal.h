@@ -6,7 +6,9 @@
 
 #include <stdatomic.h>
 
-#define SLOT_MAX      256    // partitions of a topic; more would be a configuration mistake
+#ifndef SLOT_MAX     // the simulator builds with fewer: its topics have few partitions
+#define SLOT_MAX 256 // partitions of a topic; more would be a configuration mistake
+#endif
 #define HELD_MAX      1000   // held records of one key; more become dead letters
 #define RECORD_MAX    900000 // bytes of a record with its headers: below the broker's 1 MiB with room to spare
 #define RESULTS_MAX   256    // results of effects taken into one batch
@@ -104,6 +106,8 @@ struct key_state_row *inbox_key_state_put(struct batch *batch, struct bytes key,
 
 void batch_set_current(struct batch *batch, const struct input *in);
 void batch_add_out(struct batch *batch, const struct out *out);
+// Of the records for one key of a compacted VERSIONED topic only the last is kept: what stays when the topic is compacted.
+void batch_drop_superseded(struct batch *batch);
 void batch_add_effect(struct batch *batch, struct effect_row *row); // handed to the caller after the commit
 void batch_add_resend(struct batch *batch, const struct resend *resend);
 void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t slot, const char *event_id,
@@ -119,6 +123,7 @@ struct inflight {
 struct slot {
     bool owned;
     bool stopped; // a position that can't be: an operator's matter
+    bool unnoted; // Kafka hasn't been told the last positions
     int64_t epoch;
     int64_t batch_no;
     int64_t published_no; // all up to here are on their topics
@@ -196,6 +201,7 @@ struct lane {
     double rate; // inputs per second, smoothed
     int64_t rate_at;
     int64_t marked_at;
+    int64_t noted_at;
     int64_t last_batch_at;
     int64_t retry_at; // monotonic: the next attempt after RETRY
     uint32_t tries;
@@ -211,6 +217,7 @@ void lane_set_ready(struct lane *lane, bool ready, const char *reason);
 // Drops everything in memory; claims again after a back-off. The one path for every unknown outcome.
 void lane_drop(struct lane *lane, const char *why);
 void lane_backoff(struct lane *lane, const char *what, const struct err *e);
+void lane_note_positions(struct lane *lane); // tells Kafka what it hasn't been told yet
 
 // What a slot must still be, to go on with it.
 struct slot_fence lane_fence(const struct lane *lane, int32_t slot);

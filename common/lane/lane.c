@@ -186,10 +186,32 @@ static void follow_lost(struct lane *lane)
     lane->claim_at = 0;
 }
 
+void lane_note_positions(struct lane *lane)
+{
+    struct store_position positions[TOPIC_MAX];
+    for (int32_t p = 0; p < SLOT_MAX; p++) {
+        struct slot *slot = &lane->slots[p];
+        if (!slot->owned || !slot->unnoted)
+            continue;
+        size_t count = 0;
+        for (size_t t = 0; t < lane->input_count; t++) {
+            const enum topic topic = lane->inputs[t];
+            if (slot->position[topic] >= 0)
+                positions[count++] =
+                    (struct store_position){.slot = p, .topic = topic, .next_offset = slot->position[topic]};
+        }
+        lane->ports.bus->note_positions(lane->ports.bus->self, positions, count);
+        slot->unnoted = false;
+    }
+    lane->noted_at = lane_mono(lane);
+}
+
 static void mark_when_idle(struct lane *lane)
 {
     int64_t now = lane_mono(lane);
     bool idle = now - lane->last_batch_at >= lane->settings.idle_mark_us;
+    if (now - lane->noted_at >= (idle ? lane->settings.idle_mark_us : INSTANT_SECOND))
+        lane_note_positions(lane);
     if (now - lane->marked_at < (idle ? lane->settings.idle_mark_us : INSTANT_SECOND))
         return;
     lane->marked_at = now;
@@ -210,7 +232,8 @@ static int64_t wait_of(const struct lane *lane, int64_t max_wait_us)
     if (lane->phase == LANE_RUNNING && wait > lane->settings.idle_mark_us) {
         for (int32_t p = 0; p < SLOT_MAX; p++) {
             const struct slot *slot = &lane->slots[p];
-            if (slot->owned && (slot->published_no != slot->marked_no || slot->inflight_count > 0))
+            if (slot->owned &&
+                (slot->unnoted || slot->published_no != slot->marked_no || slot->inflight_count > 0))
                 return lane->settings.idle_mark_us;
         }
     }

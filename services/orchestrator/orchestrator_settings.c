@@ -8,14 +8,16 @@
 #define SHORTEST INSTANT_MS // a deadline that moves by nothing would never be over
 
 static const struct setting table[] = {
-#define DURATION(name, text, initial, value, meaning)                                                        \
+#define SPAN(name, text, initial, meaning, shortest)                                                         \
     {.key = text,                                                                                            \
      .type = SETTING_DURATION,                                                                               \
      .offset = offsetof(struct saga_settings, name),                                                         \
      .fallback = initial,                                                                                    \
-     .min = SHORTEST,                                                                                        \
+     .min = (shortest),                                                                                      \
      .max = 3650 * INSTANT_DAY,                                                                              \
      .help = meaning},
+#define DURATION(name, text, initial, value, meaning) SPAN(name, text, initial, meaning, SHORTEST)
+#define WINDOW(name, text, initial, value, meaning)   SPAN(name, text, initial, meaning, 0)
 #define NUMBER(name, text, initial, value, meaning)                                                          \
     {.key = text,                                                                                            \
      .type = SETTING_INT,                                                                                    \
@@ -26,6 +28,8 @@ static const struct setting table[] = {
      .help = meaning},
 #include "orchestrator/saga/saga_settings.def"
 #undef DURATION
+#undef WINDOW
+#undef SPAN
 #undef NUMBER
     {.key = "working_time",
      .type = SETTING_BOOL,

@@ -6,8 +6,8 @@
 Every service runs (two processes of intake, inventory and orchestrator), PostgreSQL with fsync and synchronous_commit, a
 one-node Kafka, and the doubles of finance and of the mail server, all on this machine. Orders go in through
 POST /v1/orders:import (saturation) and POST /v1/orders at a fixed rate (latency, from the request's own time in the schedule,
-so that a late answer isn't left out); a consumer of order-events outside the services counts OrderCompleted. The dispute
-window is a millisecond by its setting. Prints one JSON line with versions, cores and the durability found in force.
+so that a late answer isn't left out); a consumer of order-events outside the services counts OrderCompleted. There is no
+dispute window, by its setting. Prints one JSON line with versions, cores and the durability found in force.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from oclocal import services  # noqa: E402
 from protos import load  # noqa: E402
 
 pb = load()
-SETTINGS = {"orchestrator": {"DISPUTE_WINDOW": "1ms"}, "departments": {"ANSWER_MS": "0"}}
+SETTINGS = {"orchestrator": {"DISPUTE_WINDOW": "0s"}, "departments": {"ANSWER_MS": "0"}}
 FIRST = HERE.parent / "data" / "first"
 NDJSON = {"content-type": "application/x-ndjson"}
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define REFUSED_MAX 5 // kept in the document: intake shows the newest
+#define REFUSED_MAX 20 // kept in the document: more than one batch can refuse, of which intake sees the last document
 
 // --- Refusing.
 

@@ -116,9 +116,11 @@ struct saga_settings saga_settings_default(void)
 {
     return (struct saga_settings){
 #define DURATION(name, key, text, value, help) .name = (value),
+#define WINDOW(name, key, text, value, help)   .name = (value),
 #define NUMBER(name, key, text, value, help)   .name = (value),
 #include "orchestrator/saga/saga_settings.def"
 #undef DURATION
+#undef WINDOW
 #undef NUMBER
         .working_time = true,
         .business_zone = "Asia/Shanghai",

@@ -101,6 +101,10 @@ instant saga_deadline(const struct saga_run *run, enum saga_state state)
         return INSTANT_NONE;
     case SAGA_DEADLINE_FIXED:
         return run->now + us;
+    case SAGA_DEADLINE_WINDOW: {
+        const instant end = run->doc->state_since_us + us;
+        return end > run->now ? end : run->now + run->settings->closing_again;
+    }
     case SAGA_DEADLINE_WORKING:
         return run->settings->working_time ? saga_working_time(run->settings->business_zone, run->now, us)
                                            : run->now + us;
