@@ -11,20 +11,23 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 FILE = Path(__file__).resolve().parents[2] / "proto" / "topics.def"
-_ROW = re.compile(r'^TOPIC\(\s*\w+\s*,\s*\d+\s*,\s*"([^"]+)"\s*,\s*"[^"]+"\s*,\s*\w+\s*,\s*(\w+)\s*,\s*\w+\s*,\s*\w+\s*,\s*\d+\s*,\s*"[^"]*"\s*,\s*"([^"]*)"')
+_ROW = re.compile(r'^TOPIC\(\s*\w+\s*,\s*(\d+)\s*,\s*"([^"]+)"\s*,\s*"[^"]+"\s*,\s*(\w+)\s*,\s*\w+\s*,\s*(\w+)\s*,\s*\w+\s*,\s*\d+\s*,\s*"([^"]*)"\s*,\s*"([^"]*)"')
 TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
 class Topic:
+    number: int  # in outbox rows and positions
     name: str
     message: str
+    mode: str  # SEQUENCED, BY_ID, VERSIONED
+    writers: tuple[str, ...]
     readers: tuple[str, ...]
 
 
 def read() -> list[Topic]:
     found = (_ROW.match(line) for line in FILE.read_text().splitlines())
-    return [Topic(match[1], match[2], tuple(match[3].split())) for match in found if match]
+    return [Topic(int(match[1]), *match.group(2, 3, 4), tuple(match[5].split()), tuple(match[6].split())) for match in found if match]
 
 
 def _consumer(kafka: str, group: str) -> Consumer:
