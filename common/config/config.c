@@ -18,8 +18,10 @@
 #define FILE_MAX        1048576 // a settings file or a secret of more isn't meant
 #define VALUE_SHOWN_MAX 60      // of a bad value in an error
 
-// Variables that other parts read aren't settings: these names and all that begin with TEST_PREFIX.
-static const char *const other_variables[] = {"HOME", "FAULT", "PARTITIONS"};
+// Variables that other programs of ours read aren't settings of a service: deploy/local's, the tests', orderctl's, the fault
+// points'; and all that begin with TEST_PREFIX.
+static const char *const other_variables[] = {"HOME",       "BUILD",    "PARTITIONS", "KEEP",
+                                              "INTAKE_URL", "DESK_URL", "FAULT"};
 #define TEST_PREFIX "TEST_"
 
 struct entry {

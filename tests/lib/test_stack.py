@@ -183,9 +183,9 @@ def test_services_are_migrated_started_and_seen(stack):
         "ORDERCLERK_KAFKA": stack.kafka.bootstrap, "ORDERCLERK_TOPIC_PREFIX": stack.prefix,
         "ORDERCLERK_PG": stack.postgres.dsn("orderclerk_intake", application_name="intake-2")}
     variables = stack.shell_variables()
-    assert variables["ORDERCLERK_INTAKE_URL"] == variables["ORDERCLERK_INTAKE_1_URL"] == stack.url("intake")
-    assert variables["ORDERCLERK_INTAKE_2_PID"] == str(stack.process("intake", 2).pid)
-    with psycopg2.connect(variables["ORDERCLERK_PG_DESK"]) as connection:
+    assert variables["ORDERCLERK_INTAKE_URL"] == variables["STACK_INTAKE_1_URL"] == stack.url("intake")
+    assert variables["STACK_INTAKE_2_PID"] == str(stack.process("intake", 2).pid)
+    with psycopg2.connect(variables["STACK_PG_DESK"]) as connection:
         assert connection.info.user == "orderclerk_desk"
 
 
@@ -331,7 +331,7 @@ def test_commands(tmp_path, build_folder):
         assert "intake-2" in done.stdout
         status = json.loads(_local(home, "status", "--json").stdout)
         assert status["state"] == "ready" and set(status["services"]) == {"intake", "notifier"}
-        shell = subprocess.run(["bash", "-c", 'eval "$(deploy/local/status --env)"; psql "$ORDERCLERK_PG_INTAKE" -XAtc "SELECT current_user"; echo "$ORDERCLERK_NOTIFIER_URL"'],
+        shell = subprocess.run(["bash", "-c", 'eval "$(deploy/local/status --env)"; psql "$STACK_PG_INTAKE" -XAtc "SELECT current_user"; echo "$STACK_NOTIFIER_URL"'],
                                env={**os.environ, "ORDERCLERK_HOME": str(home)}, cwd=REPOSITORY, capture_output=True, text=True)
         assert shell.stdout.split() == ["orderclerk_intake", status["services"]["notifier"]["instances"][0]["url"]], shell.stderr
         assert "listening on" in _local(home, "logs", "intake").stdout

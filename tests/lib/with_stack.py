@@ -2,8 +2,8 @@
 
     python3 tests/lib/with_stack.py [--services intake,desk] [--only kafka,postgres] -- ctest -L sql
 
-Its addresses are in the command's environment as `status --env` names them, but with ORDERCLERK_TEST_ for ORDERCLERK_ (which
-is for settings): ORDERCLERK_TEST_KAFKA, _TOPIC_PREFIX, _PARTITIONS, _PG_ADMIN, _PG_MIGRATE, _PG_INTAKE …, _INTAKE_URL ….
+Its addresses are in the command's environment as `status --env` names them, but with ORDERCLERK_TEST_ for both its prefixes:
+ORDERCLERK_TEST_KAFKA, _TOPIC_PREFIX, _PARTITIONS, _PG_ADMIN, _PG_MIGRATE, _PG_INTAKE …, _INTAKE_URL ….
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with Stack([n for n in options.services.split(",") if n], infrastructure=[n for n in options.only.split(",") if n]) as stack:
-            variables = {"ORDERCLERK_TEST_" + key.removeprefix("ORDERCLERK_"): value for key, value in stack.shell_variables().items()}
+            variables = {"ORDERCLERK_TEST_" + key.split("_", 1)[1]: value for key, value in stack.shell_variables().items()}
             return subprocess.run(options.command, env={**os.environ, **variables}).returncode
     except LocalError as error:
         print(f"with_stack: {error}", file=sys.stderr)

@@ -27,6 +27,10 @@ POSTGRES_GRACE_S = 30
 PREFIX = "orderclerk."
 PARTITIONS = 6
 SETTING = "ORDERCLERK_"
+# What `status --env` tells under names of its own, so that a service started from that shell takes nothing for a setting …
+STACK = "STACK_"
+# … and what programs read by their own names: settings that all services share, orderctl's addresses, deploy/local's.
+SHARED = ("HOME", "KAFKA", "TOPIC_PREFIX", "PARTITIONS", "INTAKE_URL", "DESK_URL")
 
 
 def _say(text: str) -> None:
@@ -270,6 +274,7 @@ class Stack:
         return result
 
     def shell_variables(self, status: dict | None = None) -> dict[str, str]:
+        """Addresses, connection strings and process ids by variable: ORDERCLERK_ for those of SHARED, STACK_ for the rest."""
         status = status or self.status()
         found = {"HOME": status["home"]}
         if status["kafka"]:
@@ -285,7 +290,7 @@ class Stack:
                 found.update({f"{key}_URL": row["url"], f"{key}_PID": str(row["pid"] or "")})
                 found.update({f"{key}_{port.upper()}": row[port] for port in services.program(name).ports()})
             found[f"{name.upper()}_URL"] = item["instances"][0]["url"]
-        return {SETTING + key: value for key, value in found.items()}
+        return {(SETTING if key in SHARED else STACK) + key: value for key, value in found.items()}
 
     def shell_lines(self) -> str:
         return "".join(f"export {key}={shlex.quote(value)}\n" for key, value in self.shell_variables().items())
