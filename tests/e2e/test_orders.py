@@ -6,7 +6,7 @@ import json
 import urllib.request
 
 import pytest
-from desk_run import DeskRun
+from desk_run import DeskRun, journals
 from oclocal import demo, services
 from stack import Stack
 
@@ -14,9 +14,10 @@ from stack import Stack
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory):
     """A whole stack that was fed the 500 orders and has come to rest."""
-    with Stack(settings=demo.SETTINGS) as stack:
+    folder = tmp_path_factory.mktemp("e2e")
+    with Stack(settings=journals(folder, demo.SETTINGS)) as stack:
         stack.up((*services.SERVICE_NAMES, *services.DOUBLE_NAMES))
-        run = DeskRun(stack, tmp_path_factory.mktemp("e2e"))
+        run = DeskRun(stack, folder)
         run.feed()
         yield stack, run, run.wait()
 
@@ -45,6 +46,13 @@ def test_at_rest_everything_is_published_and_nothing_is_held(fed):
         stack.wait(lambda schema=schema: stack.value(f"SELECT count(*) FROM {schema}.slot WHERE batch_no <> published_no") == 0, 20,
                    f"everything of {schema} published")
         assert stack.sql(f"SELECT key, reason FROM {schema}.held LIMIT 5") == [], schema
+
+
+def test_every_invariant_holds(fed):
+    _, run, _ = fed
+    checked = run.check()
+    print(checked.stdout[-6000:])
+    assert checked.returncode == 0, checked.stdout[-6000:]
 
 
 def test_the_command_line_shows_what_happened(fed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from desk_run import DeskRun
+from desk_run import DeskRun, journals
 from oclocal import demo, services
 from stack import Stack
 
@@ -13,7 +13,7 @@ IN_FLIGHT = 200  # acknowledged, unfinished orders at the first kill
 @pytest.fixture
 def run(tmp_path):
     # Slow departments keep many orders under way.
-    with Stack(settings={**demo.SETTINGS, "departments": {"ANSWER_MS": "3000"}}) as stack:
+    with Stack(settings=journals(tmp_path, {**demo.SETTINGS, "departments": {"ANSWER_MS": "3000"}})) as stack:
         stack.up((*services.SERVICE_NAMES, *services.DOUBLE_NAMES))
         yield DeskRun(stack, tmp_path)
 
@@ -26,6 +26,9 @@ def finish(run: DeskRun, folder) -> None:
     assert counted.returncode == 0, counted.stdout[-6000:]
     folded = run.fold(folder)
     assert folded.returncode == 0, folded.stdout[-4000:]
+    checked = run.check()
+    print(checked.stdout[-6000:])
+    assert checked.returncode == 0, checked.stdout[-6000:]
 
 
 def test_each_service_killed_once(run, tmp_path):

@@ -10,11 +10,18 @@ from pathlib import Path
 
 import feed
 import histories
+from oclocal import services
 from stack import REPOSITORY, Answer, Stack
 
 TESTS = REPOSITORY / "tests"
 PYTHON = "/usr/bin/python3"
 ENDED = ("COMPLETED", "CANCELLED", "REJECTED", "ARCHIVED")
+
+
+def journals(folder: Path, settings: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Settings of a stack whose doubles keep what they receive in this run's folder, for DeskRun.check."""
+    kept = {name: {"JOURNAL": str(folder / "receivers" / f"{name}.jsonl")} for name in services.DOUBLE_NAMES}
+    return {name: {**settings.get(name, {}), **kept.get(name, {})} for name in {**settings, **kept}}
 
 
 class DeskRun:
@@ -120,6 +127,11 @@ class DeskRun:
         (folder / "orders.json").write_text(listed.stdout)
         return self.tool("doubles/fold.py", "--kafka", self.stack.kafka.bootstrap, "--topic-prefix", self.stack.prefix, "--against",
                          str(folder / "orders.json"))
+
+    def check(self) -> subprocess.CompletedProcess:
+        """The invariants over the client's log, topics, tables and receivers' logs; the stack must have been made with `journals`."""
+        return self.tool("fault/check", "--run", str(self.log.parent), "--pg", self.stack.postgres.dsn("postgres"), "--kafka",
+                         self.stack.kafka.bootstrap, "--topic-prefix", self.stack.prefix)
 
     def finish(self, folder: Path) -> histories.Histories:
         """Every order is where the data says; stock, money and messages, a department's fold and each order's history agree."""

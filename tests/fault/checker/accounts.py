@@ -143,7 +143,6 @@ class Accounts:
         """By topic. The ids that a service has seen are summed up by key; where the sums differ, its records are looked at."""
         keys = self._run.keys
         sums, counts = keys.integers(), keys.integers()
-        held_or_dead = {log.name: self._held.get((service, log.name), set()) | self._dead.get((service, log.name), set()) for log in logs}
         applied = {}
         for log in logs:
             applied[log.name] = 0

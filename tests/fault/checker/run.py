@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -35,8 +36,10 @@ class Run:
         return next(getattr(module, name) for module in vars(self.pb).values() if name in module.DESCRIPTOR.message_types_by_name)
 
     def _take_faults(self) -> None:
+        """faults.jsonl: {"kind", "in_flight", …} each; there or in injected.jsonl: {"topic", "partition", "offset"} of each record
+        that the harness wrote."""
         count = under_way = 0
-        for fault in self.history.lines("faults.jsonl"):
+        for fault in itertools.chain(self.history.lines("faults.jsonl"), self.history.lines("injected.jsonl")):
             if "topic" in fault and "offset" in fault:
                 name = fault["topic"]
                 short = next((topic for topic in self.topics if name == topic or name.endswith(f".{topic}.v1")), name)
