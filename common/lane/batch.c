@@ -344,7 +344,9 @@ void batch_deadline(struct batch *batch, instant due)
         return;
     rows_touch(batch->rows, ks);
     ks->service_due = due;
-    if (ks->held.data == NULL)
+    // A deadline that moves away leaves `due` where it is: it is indexed, and orders mostly move on long before. The lane
+    // looks at it in vain then, once, and sets it right.
+    if (ks->held.data == NULL && due != INSTANT_NONE && (ks->due == INSTANT_NONE || due < ks->due))
         ks->due = due;
 }
 

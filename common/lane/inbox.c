@@ -535,6 +535,10 @@ static void apply_deadline(struct batch *batch, const struct input *in, const ch
         return;
     }
     rows_touch(batch->rows, ks);
+    if (ks->service_due == INSTANT_NONE || ks->service_due > in->due) {
+        ks->due = ks->service_due; // it has moved away
+        return;
+    }
     ks->due = ks->service_due = INSTANT_NONE; // unless decide sets it again
     struct err e = decide(batch, in, forced);
     if (!err_is(&e)) {

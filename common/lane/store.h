@@ -216,7 +216,7 @@ struct key_state_row {
     instant held_since;
     int64_t held_next;   // next ordinal in `held`
     instant service_due; // the service's next deadline
-    instant due;         // what the lane acts on: service_due, or the hold's own deadline
+    instant due;         // when the lane looks at it: service_due or earlier, or the hold's own deadline
 };
 struct seen_row {
     struct uuid id; // primary key

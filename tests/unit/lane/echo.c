@@ -94,6 +94,10 @@ static struct err decide(struct batch *batch, const struct input *in)
         return err_make(ERR_UNKNOWN, "no such order");
     if (strcmp(what, "deadline") == 0)
         batch_deadline(batch, batch_now(batch) + 10 * INSTANT_SECOND);
+    if (strcmp(what, "later") == 0)
+        batch_deadline(batch, batch_now(batch) + 60 * INSTANT_SECOND);
+    if (strcmp(what, "never") == 0)
+        batch_deadline(batch, INSTANT_NONE);
     if (strcmp(what, "effect") == 0)
         ask(batch);
     if (strcmp(what, "fail") == 0)

@@ -12,7 +12,7 @@ struct echo_row {
 extern const struct table echo_table;
 extern const struct lane_service echo_service;
 
-// remarks of the order: "" answer; "reject"; "unknown"; "deadline" sets one in 10 s; "effect" asks for a call;
+// remarks of the order: "" answer; "reject"; "unknown"; "deadline" sets one in 10 s, "later" in 60 s, "never" none; "effect" asks for a call;
 // "fail" makes a row that the table's CHECK refuses.
 ProtobufCMessage *echo_command(const char *remarks);
 extern bool echo_accept_rejects; // what was refused is accepted from now on (a mended program)

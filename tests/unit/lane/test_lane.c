@@ -325,6 +325,28 @@ static void deadlines_fire_once_and_after_messages(void **state)
     assert_int_equal(answers(h, A, NULL), 2);
 }
 
+static void a_deadline_that_moves_away_is_looked_at_once_in_vain(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "deadline", 0, false);
+    harness_run(h);
+    const instant first = key_state(h, A)->due;
+    send(h, A, "later", 0, false);
+    harness_run(h);
+    assert_int_equal(key_state(h, A)->due, first); // indexed: not written anew with every move
+    harness_advance(h, 20 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 2);
+    assert_int_equal(key_state(h, A)->due, first + 50 * INSTANT_SECOND);
+    send(h, A, "deadline", 0, false);
+    harness_advance(h, 11 * INSTANT_SECOND); // nearer again: at its time, not later
+    assert_int_equal(count_of(h, A), 4);
+    send(h, A, "deadline", 0, false);
+    send(h, A, "never", 0, false);
+    harness_advance(h, 100 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 6);
+    assert_int_equal(key_state(h, A)->due, INSTANT_NONE);
+}
+
 static void a_held_order_keeps_its_deadline(void **state)
 {
     struct harness *h = *state;
@@ -417,6 +439,7 @@ int main(void)
         T(pause_and_resume),
         T(unknown_is_held_then_given_up),
         T(deadlines_fire_once_and_after_messages),
+        T(a_deadline_that_moves_away_is_looked_at_once_in_vain),
         T(a_held_order_keeps_its_deadline),
         T(effects_are_called_until_they_succeed),
         T(what_the_database_refuses_is_found_and_held),
