@@ -141,8 +141,9 @@ static struct err load_rest(struct attempt *a)
     }
     // Keys of results are known only now: their state comes with the first round, what they hold after it.
     int held = a->work->result_count > 0 ? 2 : 1;
+    bool loaded = true; // rows have come since the inputs were last asked for what they want
     for (int round = 1; round <= ROUNDS_MAX; round++) {
-        for (size_t i = 0; i < a->input_count; i++) {
+        for (size_t i = 0; loaded && i < a->input_count; i++) {
             if (a->usable[i])
                 inbox_want(a->batch, &a->inputs[i]);
         }
@@ -154,7 +155,8 @@ static struct err load_rest(struct attempt *a)
         size_t count = rows_queries(a->batch->rows, &queries);
         if (count == 0 && round > held)
             return err_ok();
-        if (count == 0)
+        loaded = count > 0;
+        if (!loaded)
             continue;
         struct store_port *store = a->lane->ports.store;
         metric_add(&lane_metric_round_trips, 1);

@@ -122,7 +122,7 @@ void batch_add_out(struct batch *batch, const struct out *out)
 static bool first_of_key(const struct batch *batch, uint32_t *table, size_t mask, size_t number)
 {
     const struct out *out = &batch->outs[number];
-    size_t at = (hash_fnv1a(out->key) + (size_t)out->topic) & mask;
+    size_t at = (hash_quick(out->key) + (size_t)out->topic) & mask;
     for (; table[at] != 0; at = (at + 1) & mask) {
         const struct out *known = &batch->outs[table[at] - 1];
         if (known->topic == out->topic && bytes_equal(known->key, out->key))
@@ -177,19 +177,19 @@ void batch_add_effect(struct batch *batch, struct effect_row *row)
 static const char *traceparent_of(struct batch *batch, struct uuid event)
 {
     const struct bytes given = batch->current->traceparent;
-    char trace[33];
-    char span[17];
-    struct uuid key = key_uuid(batch->current->key);
     // 00-<32 hex>-<16 hex>-<2 hex> (W3C Trace Context): the trace goes on, the span is this record's.
-    if (given.size == 55) {
-        memcpy(trace, (const char *)given.data + 3, 32);
+    static const char form[] = "00-################################-################-01";
+    char *text = arena_copy(batch->arena, form, sizeof form);
+    if (given.size == sizeof form - 1) {
+        memcpy(text + 3, (const char *)given.data + 3, 32);
     } else {
-        for (int i = 0; i < 16; i++)
-            snprintf(trace + 2 * i, 3, "%02x", key.b[i]);
+        struct uuid key = key_uuid(batch->current->key);
+        hash_hex(key.b, sizeof key.b, text + 3);
     }
-    for (int i = 0; i < 8; i++)
-        snprintf(span + 2 * i, 3, "%02x", event.b[8 + i]);
-    return arena_printf(batch->arena, "00-%.32s-%.16s-01", trace, span);
+    text[35] = '-';
+    hash_hex(event.b + 8, 8, text + 36);
+    text[52] = '-';
+    return text;
 }
 
 struct event_name {

@@ -151,15 +151,15 @@ static uint64_t value_hash(const struct value *v)
 {
     switch (v->type) {
     case COLUMN_UUID:
-        return hash_fnv1a(bytes_of(v->uuid.b, sizeof v->uuid.b));
+        return hash_quick(bytes_of(v->uuid.b, sizeof v->uuid.b));
     case COLUMN_TEXT:
     case COLUMN_BYTES:
-        return hash_fnv1a(v->text);
+        return hash_quick(v->text);
     case COLUMN_I64:
     case COLUMN_I32:
     case COLUMN_BOOL:
     case COLUMN_INSTANT:
-        return hash_fnv1a(bytes_of(&v->number, sizeof v->number));
+        return hash_quick(bytes_of(&v->number, sizeof v->number));
     }
     return 0;
 }
