@@ -149,6 +149,8 @@ def test_bad_input_is_told_what_is_wrong(calm):
         (json.dumps(order(lines="none")).encode(), 400, "lines"), (json.dumps(order(colour="red")).encode(), 400, "colour"),
         (json.dumps(order(lines=[line] * 1001)).encode(), 400, "lines"), (json.dumps(order(lines=[line | {"unit_price": "-1"}])).encode(), 400, "lines[0].unit_price"),
         (json.dumps(order(lines=[line | {"quantity": 10**9, "unit_price": "90000000000000000"}])).encode(), 400, "lines[0].unit_price"),
+        (json.dumps(order(lines=[line | {"quantity": "two"}])).encode(), 400, "lines[0].quantity"), (json.dumps(order(lines=[line | {"quantity": 1.5}])).encode(), 400, "lines[0].quantity"),
+        (json.dumps(order(lines=[7])).encode(), 400, "lines[0]"), (json.dumps(order(customer="C1")).encode(), 400, "customer"), (json.dumps(order(currency=156)).encode(), 400, "currency"),
         (json.dumps(order(currency="ZZZ")).encode(), 400, "currency"), (json.dumps(order(remarks="x" * 300_000)).encode(), 413, ""),
     ]
     for body, status, field in cases:
