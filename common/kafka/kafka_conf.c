@@ -36,6 +36,8 @@ static const struct kafka_conf_row rows[] = {
     {"fetch.error.backoff.ms",             "100",   KAFKA_CONSUMER},
     {"fetch.max.bytes",                    "8388608", KAFKA_CONSUMER}, // bounds memory: half of the local queue
 
+    {"enable.partition.eof",               "true",  KAFKA_ONLY_READER}, // says where a partition ends, whatever holes it has
+
     {"enable.idempotence",                 "true",  KAFKA_PRODUCER},
     {"acks",                               "all",   KAFKA_PRODUCER},
     {"message.timeout.ms",                 "0",     KAFKA_PRODUCER}, // never give up: what is in the outbox must go out

@@ -12,6 +12,8 @@ enum kafka_side {
     KAFKA_CONSUMER = 1,
     KAFKA_PRODUCER = 2,
     KAFKA_BOTH = 3,
+    KAFKA_ONLY_READER = 4, // beside the consumer's, for readers without a group
+    KAFKA_READER = KAFKA_CONSUMER | KAFKA_ONLY_READER,
 };
 
 struct kafka_conf_row {
@@ -21,7 +23,7 @@ struct kafka_conf_row {
 };
 const struct kafka_conf_row *kafka_conf_at(size_t index); // walks the fixed ones; NULL after the last
 
-// A new instance. members only for the consumer's side: its group and timeouts; NULL for a producer.
+// A new instance. members only for the consumer's side: its group and timeouts; NULL for a producer and a reader.
 // CONFIG: a setting is refused. RETRY: out of threads. *cluster must outlive the instance.
 struct err kafka_conf_open(enum kafka_side side, const struct kafka_cluster *cluster,
                            const struct bus_kafka_settings *members, rd_kafka_t **ret_rk) ERR_MUST_CHECK;

@@ -1,5 +1,7 @@
 -- Database, schemas and roles of orderclerk: a schema per service, a login role per service that sees no other schema, an
--- owner that nobody logs in as, and a role that migrates. Idempotent: run it again after a change, or to set passwords.
+-- owner that nobody logs in as, a role that migrates, and one that audits (`orderctl saga verify`, `stock reconcile`): it may
+-- read some tables of orchestrator and inventory and write none; their migrations say which. Idempotent: run it again after
+-- a change (before the services' --migrate), or to set passwords.
 --
 --   psql -X -v ON_ERROR_STOP=1 -d postgres -f roles.sql          as a superuser; PostgreSQL 15 or later
 --
@@ -28,6 +30,7 @@ SET pg_stat_statements.track_utility = off;
 \set pw_notifier ''
 \set pw_orchestrator ''
 \set pw_desk ''
+\set pw_audit ''
 \getenv pw_migrate ORDERCLERK_PASSWORD_MIGRATE
 \getenv pw_intake ORDERCLERK_PASSWORD_INTAKE
 \getenv pw_validator ORDERCLERK_PASSWORD_VALIDATOR
@@ -36,10 +39,12 @@ SET pg_stat_statements.track_utility = off;
 \getenv pw_notifier ORDERCLERK_PASSWORD_NOTIFIER
 \getenv pw_orchestrator ORDERCLERK_PASSWORD_ORCHESTRATOR
 \getenv pw_desk ORDERCLERK_PASSWORD_DESK
+\getenv pw_audit ORDERCLERK_PASSWORD_AUDIT
 
 CREATE TEMPORARY TABLE login (name text PRIMARY KEY, password text NOT NULL, service text);
 INSERT INTO login VALUES
     ('orderclerk_migrate',      :'pw_migrate',      NULL),
+    ('orderclerk_audit',        :'pw_audit',        NULL),
     ('orderclerk_intake',       :'pw_intake',       'intake'),
     ('orderclerk_validator',    :'pw_validator',    'validator'),
     ('orderclerk_inventory',    :'pw_inventory',    'inventory'),
@@ -89,6 +94,11 @@ SELECT format('ALTER ROLE %I IN DATABASE %I SET %s', name, :'database', setting)
 \gexec
 SELECT format('ALTER ROLE %I IN DATABASE %I SET search_path = %I', name, :'database', service)
   FROM login WHERE service IS NOT NULL ORDER BY name
+\gexec
+-- The audit can't write even where somebody has granted too much; it names schemas itself.
+SELECT format('ALTER ROLE orderclerk_audit IN DATABASE %I SET %s', :'database', setting)
+  FROM (VALUES (1, 'default_transaction_read_only = on'), (2, 'search_path = '''''), (3, 'statement_timeout = ''10s''')) AS s(n, setting)
+ ORDER BY n
 \gexec
 -- What the migrating role creates belongs to the owner; it waits for locks, but not for ever.
 SELECT format('ALTER ROLE orderclerk_migrate IN DATABASE %I SET %s', :'database', setting)

@@ -138,6 +138,14 @@ static const struct proto_rule reference_rules[] = {
     {"IncomingAnnounced", "quantity", PROTO_REQUIRED, QUANTITY_MAX, 0},
     {"StockCounted", "on_hand", PROTO_REQUIRED, QUANTITY_MAX, 0},
     {"SafetySet", "safety", PROTO_REQUIRED, QUANTITY_MAX, 0},
+    {"StockReconciled", "movement", PROTO_REQUIRED, 0, 0},
+    {"StockReconciled", "seen_on_hand", PROTO_REQUIRED, 0, 0},
+    {"StockReconciled", "seen_reserved", PROTO_REQUIRED, 0, 0},
+    {"StockReconciled", "seen_backordered", PROTO_REQUIRED, 0, 0},
+    {"StockReconciled", "on_hand", PROTO_REQUIRED, QUANTITY_MAX, 0},
+    {"StockReconciled", "reserved", PROTO_REQUIRED, QUANTITY_MAX, 0},
+    {"StockReconciled", "backordered", PROTO_REQUIRED, QUANTITY_MAX, 0},
+    {"StockReconciled", "reason", PROTO_REQUIRED, 500, 0},
 };
 // clang-format on
 
@@ -279,8 +287,10 @@ REFERENCE(warehouses, WAREHOUSES, warehouse, check_warehouse, "warehouse")
 // ---- stock
 
 static const char *const stock_required[] = {"type", "sku", "warehouse", NULL};
-static const char *const stock_columns[] = {"type",      "sku",  "warehouse", "actor", "quantity",
-                                            "reference", "date", "on_hand",   "as_of", "safety"};
+static const char *const stock_columns[] = {
+    "type",     "sku",         "warehouse", "actor",    "quantity",     "reference",     "date",
+    "on_hand",  "as_of",       "safety",    "movement", "seen_on_hand", "seen_reserved", "seen_backordered",
+    "reserved", "backordered", "reason"};
 
 static bool knows_stock_column(const struct import_kind *kind, const char *name)
 {
@@ -298,6 +308,9 @@ static bool make_stock(const struct import_kind *kind, const struct import_unit 
     struct bytes actor = jsonr_member_text(unit->object, "actor", false, 100, unit->problems);
     Orderclerk__V1__StockChange *change = (Orderclerk__V1__StockChange *)(void *)intake_read_body(
         &reader, unit->object, &orderclerk__v1__stock_change__descriptor, besides);
+    if (change != NULL && change->body_case == ORDERCLERK__V1__STOCK_CHANGE__BODY_RECONCILED &&
+        actor.size == 0)
+        jsonr_problem(unit->problems, "required", "actor", "say who puts the counters right", "is missing");
     if (change == NULL || unit->problems->count > 0)
         return false;
     change->sku = arena_str(unit->arena, sku);

@@ -1,4 +1,4 @@
-// News about stock itself: goods received, announced, counted; safety stock.
+// News about stock itself: goods received, announced, counted; safety stock; counters put right.
 #include "inventory/inventory.h"
 
 #include "base/clock.h"
@@ -182,6 +182,52 @@ static void set_safety(struct turn *turn, struct bytes sku, struct bytes warehou
     stock->safety = safety->safety;
 }
 
+// ---- counters that differ from what is written down
+
+static bool counters_ok(const struct stock_row *stock, const Orderclerk__V1__StockReconciled *r)
+{
+    return quantity_ok(r->on_hand, 0) && quantity_ok(r->reserved, 0) && quantity_ok(r->backordered, 0) &&
+           r->reserved <= r->on_hand - stock->damaged - stock->qc_hold;
+}
+
+// The sums of the ledger stay: its row says nothing moved, and has the counters as they are from now on.
+static void reconcile(struct turn *turn, struct bytes sku, struct bytes warehouse, const char *actor,
+                      const Orderclerk__V1__StockReconciled *r)
+{
+    struct stock_row *stock = turn_stock(turn, sku, warehouse);
+    if (actor[0] == '\0' || r->reason[0] == '\0') {
+        refuse(turn, "actor, reconciled.reason: must say who puts the counters right and why");
+        return;
+    }
+    if (stock == NULL || stock->movements != r->movement || stock->on_hand != r->seen_on_hand ||
+        stock->reserved != r->seen_reserved || stock->backordered != r->seen_backordered) {
+        refuse(turn, "reconciled: the numbers have moved since they were seen; reconcile again");
+        return;
+    }
+    if (!counters_ok(stock, r)) {
+        refuse(turn,
+               "reconciled: reserved must be from 0 to on_hand - damaged - qc_hold, backordered 0 or more");
+        return;
+    }
+    struct arena *arena = batch_arena(turn->batch);
+    const char *numbers =
+        arena_printf(arena, "on_hand %lld, was %lld; reserved %lld, was %lld; backordered %lld, was %lld",
+                     (long long)r->on_hand, (long long)stock->on_hand, (long long)r->reserved,
+                     (long long)stock->reserved, (long long)r->backordered, (long long)stock->backordered);
+    turn_touch(turn, stock);
+    stock->on_hand = r->on_hand;
+    stock->reserved = r->reserved;
+    stock->backordered = r->backordered;
+    turn_move(turn, stock,
+              &(struct movement){.kind = LEDGER_RECONCILE,
+                                 .actor = bytes_str(actor),
+                                 .reason = bytes_str(arena_printf(arena, "%s (%s)", r->reason, numbers))});
+    batch_dead_letter(turn->batch, "STOCK_CORRECTED", NULL,
+                      arena_printf(arena, "%.*s in %.*s: %s; by %s: %s", (int)sku.size,
+                                   (const char *)sku.data, (int)warehouse.size, (const char *)warehouse.data,
+                                   numbers, actor, r->reason));
+}
+
 static bool code_ok(const char *code)
 {
     return code[0] != '\0' && strlen(code) <= INVENTORY_CODE_MAX && strchr(code, '@') == NULL;
@@ -207,6 +253,9 @@ void inventory_decide_change(struct turn *turn, const Orderclerk__V1__StockChang
         break;
     case ORDERCLERK__V1__STOCK_CHANGE__BODY_SAFETY:
         set_safety(turn, sku, warehouse, change->safety);
+        break;
+    case ORDERCLERK__V1__STOCK_CHANGE__BODY_RECONCILED:
+        reconcile(turn, sku, warehouse, change->actor, change->reconciled);
         break;
     case ORDERCLERK__V1__STOCK_CHANGE__BODY__NOT_SET:
     case _ORDERCLERK__V1__STOCK_CHANGE__BODY__CASE_IS_INT_SIZE:

@@ -158,6 +158,8 @@ static const struct column ledger_columns[] = {
     COLUMN(struct ledger_row, at, COLUMN_INSTANT, false),
     COLUMN(struct ledger_row, causation, COLUMN_UUID, false),
     COLUMN(struct ledger_row, period, COLUMN_TEXT, true),
+    COLUMN(struct ledger_row, actor, COLUMN_TEXT, true),
+    COLUMN(struct ledger_row, reason, COLUMN_TEXT, true),
 };
 
 static const char *ledger_check(const void *row)
@@ -167,6 +169,8 @@ static const char *ledger_check(const void *row)
         return "stock_ledger_quantity_check";
     if (l->on_hand_after < 0 || l->reserved_after < 0 || l->reserved_after > l->on_hand_after)
         return "stock_ledger_after_check";
+    if (bytes_is(l->kind, "RECONCILE") && (l->actor.data == NULL || l->reason.data == NULL))
+        return "stock_ledger_reconcile_check";
     return NULL;
 }
 
@@ -180,7 +184,7 @@ const struct table ledger_table = {
     .key_count = 1,
     .check = ledger_check,
 };
-_Static_assert(COUNT_OF(ledger_columns) == LEDGER_PERIOD + 1, "LEDGER_PERIOD is the last column");
+_Static_assert(COUNT_OF(ledger_columns) == LEDGER_PERIOD + 3, "two columns follow LEDGER_PERIOD");
 
 static const struct column shipment_columns[] = {
     COLUMN(struct shipment_row, shipment_id, COLUMN_TEXT, false),

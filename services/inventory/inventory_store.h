@@ -93,6 +93,8 @@ struct ledger_row {
     instant at;
     struct uuid causation; // the input
     struct bytes period;   // where goods came or went: what counts look back by (stock_period); else NULL
+    struct bytes actor;    // RECONCILE: who put the counters right …
+    struct bytes reason;   // … and why, with the numbers as they were; else NULL
 };
 extern const struct table ledger_table;
 #define LEDGER_PERIOD 14

@@ -43,6 +43,8 @@ const char *ledger_kind_name(enum ledger_kind kind)
         return "SAFETY";
     case LEDGER_INCOMING:
         return "INCOMING";
+    case LEDGER_RECONCILE:
+        return "RECONCILE";
     }
     return "";
 }
@@ -180,6 +182,8 @@ void turn_move(struct turn *turn, struct stock_row *stock, const struct movement
         .reserved_after = stock->reserved,
         .at = turn->now,
         .causation = turn->in->head.id,
+        .actor = m->actor,
+        .reason = m->reason,
     };
     if (is_physical(m->kind)) {
         stock->moved_at = turn->now;

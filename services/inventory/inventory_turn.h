@@ -20,6 +20,7 @@ enum ledger_kind {
     LEDGER_WRITE_OFF,     // goods that were found missing
     LEDGER_SAFETY,        // a new safety stock; nothing moves
     LEDGER_INCOMING,      // a delivery was announced; nothing moves
+    LEDGER_RECONCILE,     // an operator put the counters back to what is written down; nothing moves
 };
 const char *ledger_kind_name(enum ledger_kind kind);
 // What a ledger row says of the goods themselves: more, fewer, or 0 where only the books changed.
@@ -32,6 +33,8 @@ struct movement {
     int64_t reserved; // change
     struct uuid order_id;
     int32_t line_no;
+    struct bytes actor;  // RECONCILE: who …
+    struct bytes reason; // … and why
 };
 
 struct turn {

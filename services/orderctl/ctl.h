@@ -1,7 +1,8 @@
 // orderctl: the command line. What its files share.
 //
-// Talks to the HTTP APIs of intake and desk (ORDERCLERK_INTAKE_URL, ORDERCLERK_DESK_URL, or --intake, --desk); the saga
-// commands need neither. Tables for people, --json for programs.
+// Talks to the HTTP APIs of intake and desk (ORDERCLERK_INTAKE_URL, ORDERCLERK_DESK_URL, or --intake, --desk); the saga's
+// table needs neither. The audits alone read Kafka and PostgreSQL themselves (ctl_audit.h): they check what the APIs show.
+// Tables for people, --json for programs.
 #pragma once
 
 #include "base/arena.h"
@@ -16,8 +17,9 @@ enum ctl_exit {
     CTL_REFUSED = 1,     // the service understood and said no; the problem is printed
     CTL_USAGE = 2,       // the command line can't be understood
     CTL_UNREACHABLE = 3, // no answer, or 5xx: try again later
-    CTL_NOT_YET = 4,     // --wait: the time is over and the order is not there yet
-    CTL_DIFFERS = 5,     // a check found something
+    CTL_NOT_YET =
+        4, // --wait: the time is over and the order is not there yet; an audit: orders are still on their way
+    CTL_DIFFERS = 5, // a check found something
 };
 
 struct ctl {
@@ -26,6 +28,7 @@ struct ctl {
     const char *desk;
     const char *idempotency_key; // --key; NULL: one is made
     bool json;
+    bool repair;
     int64_t wait_s; // --wait; -1: not asked for
     int argc;       // what is left after the options: the command's words
     char **argv;

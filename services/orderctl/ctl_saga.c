@@ -1,7 +1,7 @@
-// orderctl saga …: the table that every order follows. Needs no running service.
+// orderctl saga …: the table that every order follows; needs no running service. verify is in ctl_audit_saga.c.
 #include "orchestrator/saga/saga_check.h"
 #include "orchestrator/saga/saga_table.h"
-#include "orderctl/ctl.h"
+#include "orderctl/ctl_audit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,5 +113,9 @@ enum ctl_exit ctl_saga(struct ctl *ctl)
         render();
         return CTL_OK;
     }
-    return ctl_usage("orderctl saga check | render | explain STATE EVENT | explain RULE");
+    if (verb != NULL && strcmp(verb, "verify") == 0)
+        return ctl_audit_sagas(ctl);
+    return ctl_usage(
+        "orderctl saga check | render | explain STATE EVENT | explain RULE | verify [--since T] [--order "
+        "ORDER] [--rate N]");
 }

@@ -1,5 +1,5 @@
 // orderctl task, department, reference, stock, dead-letter: what people do beside orders.
-#include "orderctl/ctl.h"
+#include "orderctl/ctl_audit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,9 +134,12 @@ enum ctl_exit ctl_stock(struct ctl *ctl)
         return print_list(ctl, with_filters(ctl, "/v1/stock?", filters, 3), "stock", columns, 8);
     if (verb_is(ctl, "import") && ctl_word(ctl, 0) != NULL)
         return import_file(ctl, "/v1/stock:import", ctl_word(ctl, 0));
+    if (verb_is(ctl, "reconcile"))
+        return ctl_audit_stock(ctl);
     if (!verb_is(ctl, "receive") || ctl_word(ctl, 2) == NULL)
         return ctl_usage(
-            "orderctl stock show [--sku SKU] [--warehouse W] | receive SKU WAREHOUSE QUANTITY | import FILE");
+            "orderctl stock show [--sku SKU] [--warehouse W] | receive SKU WAREHOUSE QUANTITY | import FILE "
+            "| reconcile [--sku SKU] [--repair --reason TEXT]");
     char *end;
     long long quantity = strtoll(ctl_word(ctl, 2), &end, 10);
     if (*end != '\0' || quantity <= 0)

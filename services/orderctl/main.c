@@ -25,7 +25,14 @@ static const char help[] =
     "  department reply DEPARTMENT ORDER TYPE [MEMBER=VALUE …]\n"
     "  reference import KIND FILE\n"
     "  stock show [--sku S] | receive SKU WAREHOUSE QUANTITY | import FILE\n"
+    "  stock reconcile [--sku S] [--repair --reason TEXT]\n"
+    "                                         counters against the ledger, the queue and the orders' shares\n"
     "  saga check|render|explain\n"
+    "  saga verify [--since T] [--order ORDER] [--rate N]\n"
+    "                                         rebuilds sagas from order-events and compares them with "
+    "PostgreSQL;\n"
+    "                                         T: an instant or 2h, 7d ago; N: records and rows a second "
+    "(10000)\n"
     "  dead-letter list | show ID | retry ID --reason TEXT | discard ID --reason TEXT\n"
     "  ready URL                              whether a service is ready\n"
     "\n"
@@ -33,8 +40,13 @@ static const char help[] =
     "--until STATE: until it\n"
     "is there), --key KEY (Idempotency-Key), --intake URL and --desk URL (else ORDERCLERK_INTAKE_URL, "
     "ORDERCLERK_DESK_URL).\n"
-    "Exit status: 0 done, 1 refused, 2 not understood, 3 no answer, 4 --wait ran out, 5 a check found "
-    "something.\n";
+    "verify and reconcile read PostgreSQL as ORDERCLERK_PG_AUDIT (or --pg) says, with the role "
+    "orderclerk_audit, and Kafka as\n"
+    "ORDERCLERK_KAFKA and ORDERCLERK_TOPIC_PREFIX say (ORDERCLERK_KAFKA_SECURITY, _MECHANISM, _USER, "
+    "_PASSWORD, _CA).\n"
+    "Exit status: 0 done, all equal; 1 refused, 2 not understood, 3 no answer, 4 --wait ran out or orders "
+    "are still on their\n"
+    "way, 5 a check found something.\n";
 
 const char *ctl_option(const struct ctl *ctl, const char *name)
 {
@@ -80,6 +92,8 @@ static bool parse(struct ctl *ctl, int argc, char **argv)
         const char *name = argv[i] + 2;
         if (strcmp(name, "json") == 0) {
             ctl->json = true;
+        } else if (strcmp(name, "repair") == 0) {
+            ctl->repair = true;
         } else if (strcmp(name, "wait") == 0) {
             ctl->wait_s =
                 is_number(i + 1 < argc ? argv[i + 1] : NULL) ? strtoll(argv[++i], NULL, 10) : WAIT_DEFAULT_S;

@@ -18,6 +18,7 @@ NAME = "postgres"
 DATABASE = "orderclerk"
 SUPERUSER = "postgres"
 MIGRATOR = "orderclerk_migrate"
+AUDITOR = "orderclerk_audit"  # orderctl's audits: reads, never writes
 SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root
 SOCKET_PATH_MAX = 90  # bytes of the folder; a socket's whole path ends at 107
 STOP_SIGNAL = signal.SIGINT  # fast shutdown: sessions are ended, data is flushed
@@ -189,6 +190,7 @@ class Postgres:
         """Database, schemas and roles as in deploy/postgres/roles.sql, with this stack's passwords."""
         env = {"PATH": os.environ["PATH"], "PGPASSFILE": str(self.home.passfile(SUPERUSER)), "PGOPTIONS": "-c client_min_messages=warning"}
         env["ORDERCLERK_PASSWORD_MIGRATE"] = self.home.password(MIGRATOR)
+        env["ORDERCLERK_PASSWORD_AUDIT"] = self.home.password(AUDITOR)
         for service in SERVICES:
             env[f"ORDERCLERK_PASSWORD_{service.upper()}"] = self.home.password(role_of(service))
         done = subprocess.run([_binary("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-v", f"database={DATABASE}", "-h", str(self.socket),

@@ -29,8 +29,8 @@ PARTITIONS = 6
 SETTING = "ORDERCLERK_"
 # What `status --env` tells under names of its own, so that a service started from that shell takes nothing for a setting …
 STACK = "STACK_"
-# … and what programs read by their own names: settings that all services share, orderctl's addresses, deploy/local's.
-SHARED = ("HOME", "KAFKA", "TOPIC_PREFIX", "PARTITIONS", "INTAKE_URL", "DESK_URL")
+# … and what programs read by their own names: settings that all services share, what orderctl reads, deploy/local's.
+SHARED = ("HOME", "KAFKA", "TOPIC_PREFIX", "PARTITIONS", "INTAKE_URL", "DESK_URL", "PG_AUDIT")
 
 
 def _say(text: str) -> None:
@@ -261,7 +261,8 @@ class Stack:
             result["postgres"] = {
                 **part(postgres.NAME, postgres.NAME, lambda: True), "host": "127.0.0.1", "port": self.postgres.port,
                 "socket": str(self.postgres.socket), "database": postgres.DATABASE,
-                "dsn_admin": self.postgres.dsn(postgres.SUPERUSER), "dsn_migrate": self.postgres.dsn(postgres.MIGRATOR)}
+                "dsn_admin": self.postgres.dsn(postgres.SUPERUSER), "dsn_migrate": self.postgres.dsn(postgres.MIGRATOR),
+                "dsn_audit": self.postgres.dsn(postgres.AUDITOR)}
         if kafka.NAME in processes:
             result["kafka"] = {**part(kafka.NAME, kafka.NAME, lambda: True), "bootstrap": self.kafka.bootstrap,
                                "topic_prefix": self.prefix, "partitions": self.partitions}
@@ -283,6 +284,7 @@ class Stack:
         if status["postgres"]:
             found.update(PG_ADMIN=status["postgres"]["dsn_admin"], PG_MIGRATE=status["postgres"]["dsn_migrate"],
                          POSTGRES_PID=str(status["postgres"]["pid"] or ""))
+            found["PG_AUDIT"] = status["postgres"]["dsn_audit"]
             found.update({f"PG_{name.upper()}": self.postgres.dsn(postgres.role_of(name)) for name in services.SERVICE_NAMES})
         for name, item in {**status["services"], **status["doubles"]}.items():
             for row in item["instances"]:

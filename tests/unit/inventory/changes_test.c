@@ -203,6 +203,97 @@ static void too_old_a_count(void **state)
     assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 3);
 }
 
+// ---- counters put right
+
+// The ledger and the counter differ on purpose here: desk_check would say so.
+static int free_only(void **state)
+{
+    harness_free(*state);
+    return 0;
+}
+
+static void reconcile(struct harness *h, const char *actor, const char *reason, int64_t movement,
+                      int64_t seen, int64_t reserved, int64_t on_hand)
+{
+    Orderclerk__V1__StockReconciled body = ORDERCLERK__V1__STOCK_RECONCILED__INIT;
+    body.movement = movement;
+    body.seen_on_hand = seen;
+    body.seen_reserved = reserved;
+    body.on_hand = on_hand;
+    body.reserved = reserved;
+    body.reason = (char *)(uintptr_t)reason;
+    Orderclerk__V1__StockChange c = ORDERCLERK__V1__STOCK_CHANGE__INIT;
+    c.sku = (char *)(uintptr_t) "P1";
+    c.warehouse = (char *)(uintptr_t) "SH1";
+    c.actor = (char *)(uintptr_t)actor;
+    c.body_case = ORDERCLERK__V1__STOCK_CHANGE__BODY_RECONCILED;
+    c.reconciled = &body;
+    harness_send(h, TOPIC_STOCK_CHANGES, "P1@SH1", &c.base);
+}
+
+static void counters_are_put_right_once(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    const struct line line = {1, "P1", 4, false, 0};
+    harness_run(h);
+    desk_reserve(h, desk_order(1), 1, &line, 1);
+    harness_run(h);
+    reconcile(h, "operator-1", "restored from a backup", 2, 10, 4, 7);
+    reconcile(h, "operator-1", "restored from a backup", 2, 10, 4, 7); // sent twice: the numbers have moved
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_string_equal(letter->reason, "STOCK_CORRECTED");
+    assert_non_null(strstr(letter->detail, "P1 in SH1: on_hand 7, was 10; reserved 4, was 4"));
+    assert_non_null(strstr(letter->detail, "by operator-1: restored from a backup"));
+    assert_string_equal(dead_letter(h)->reason, "STOCK_CHANGE_REFUSED");
+    assert_null(dead_letter(h));
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 7);
+    assert_int_equal(desk_stock(h, "P1", "SH1").reserved, 4);
+    assert_int_equal(desk_stock(h, "P1", "SH1").movements, 3);
+    void *found;
+    size_t count = harness_rows(h, &ledger_table, 1, value_text(bytes_str("P1")), &found);
+    const struct ledger_row *rows = found;
+    size_t seen = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!bytes_is(rows[i].kind, "RECONCILE"))
+            continue;
+        seen++;
+        assert_int_equal(rows[i].on_hand_change, 0); // nothing moved
+        assert_int_equal(rows[i].on_hand_after, 7);
+        assert_true(bytes_is(rows[i].actor, "operator-1"));
+        assert_true(memmem(rows[i].reason.data, rows[i].reason.size, "was 10", 6) != NULL);
+    }
+    assert_int_equal(seen, 1);
+}
+
+static void corrections_that_are_refused(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    harness_run(h);
+    static const struct {
+        const char *actor, *reason;
+        int64_t movement, seen, reserved, on_hand;
+    } wrong[] = {
+        {"", "why", 1, 10, 0, 9},   // nobody
+        {"o", "", 1, 10, 0, 9},     // no reason
+        {"o", "why", 2, 10, 0, 9},  // another movement
+        {"o", "why", 1, 11, 0, 9},  // other numbers
+        {"o", "why", 1, 10, 1, 9},  // likewise
+        {"o", "why", 1, 10, 0, -1}, // less than nothing
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        reconcile(h, wrong[i].actor, wrong[i].reason, wrong[i].movement, wrong[i].seen, wrong[i].reserved,
+                  wrong[i].on_hand);
+        const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+        assert_non_null(letter);
+        assert_string_equal(letter->reason, "STOCK_CHANGE_REFUSED");
+        assert_false(letter->held);
+    }
+    assert_int_equal(desk_stock(h, "P1", "SH1").on_hand, 10);
+    assert_int_equal(desk_stock(h, "P1", "SH1").movements, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -216,6 +307,8 @@ int main(void)
         TEST(safety_stock_is_kept),
         TEST(senseless_changes_hold_nothing_up),
         TEST(too_old_a_count),
+        cmocka_unit_test_setup_teardown(counters_are_put_right_once, setup, free_only),
+        TEST(corrections_that_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
