@@ -36,7 +36,7 @@ def give_answers(run: DeskRun, orders: dict[str, str]) -> None:
 
 
 def test_an_answer_that_waited_out_an_outage_beats_the_deadline(stack, tmp_path):
-    stack.settings = {"orchestrator": {"DISPUTE_WINDOW": "1s", "DEADLINE_AWAITING_CUSTOMER": DEADLINE}, "customer": {"SILENT": "1"}}
+    stack.settings = {"orchestrator": {"DISPUTE_WINDOW": "2s", "DEADLINE_AWAITING_CUSTOMER": DEADLINE}, "customer": {"SILENT": "1"}}
     stack.up((*services.SERVICE_NAMES, *services.DOUBLE_NAMES))
     run = DeskRun(stack, tmp_path, kinds=KINDS)
     run.feed()

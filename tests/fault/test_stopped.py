@@ -76,7 +76,7 @@ def unfinished(stack: Stack, slots: list[int]) -> int:
 @pytest.mark.parametrize("idle_timeout, ended_by", [("2000", "idle-in-transaction timeout"), ("0", "administrator command")], ids=["database", "successor"])
 def test_stopped_in_a_transaction(stack, tmp_path, idle_timeout, ended_by):
     dsn = stack.postgres.dsn(postgres.role_of("orchestrator"), application_name=APPLICATION, options=f"-c idle_in_transaction_session_timeout={idle_timeout}")
-    stack.settings = {"orchestrator": {"DISPUTE_WINDOW": "1s"}, APPLICATION: {"PG": dsn}}
+    stack.settings = {"orchestrator": {"DISPUTE_WINDOW": "2s"}, APPLICATION: {"PG": dsn}}
     stack.up((*services.SERVICE_NAMES, *services.DOUBLE_NAMES))
     run = DeskRun(stack, tmp_path, sample=True, no_answer_ends=False)
     run.feed("--only", "reference")

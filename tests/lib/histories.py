@@ -17,7 +17,7 @@ class Histories:
 
     moves: dict[str, dict[int, tuple]] = field(default_factory=lambda: defaultdict(dict))
     events: int = 0
-    copies: int = 0  # records published once more by a slot's new owner: same id, same content
+    copies: int = 0  # records published once more: by a slot's new owner, or to answer a copy (then marked `again`)
     problems: list[str] = field(default_factory=list)
 
     def rules(self, order_id: str) -> list[int]:
@@ -45,13 +45,15 @@ def _read_events(stack: Stack, found: Histories) -> None:
     last: dict[str, int] = defaultdict(int)
     for record in stack.records("order-events"):
         event = order_event.FromString(record.value())
+        event.again = False
+        value = event.SerializeToString(deterministic=True)
         known = values.get((event.order_id, event.sequence))
         if known is not None:
             found.copies += 1
-            if known != record.value():
+            if known != value:
                 found.problems.append(f"{event.order_id}: two events have number {event.sequence}")
             continue
-        values[event.order_id, event.sequence] = record.value()
+        values[event.order_id, event.sequence] = value
         found.events += 1
         if event.sequence != last[event.order_id] + 1:
             found.problems.append(f"{event.order_id}: event {event.sequence} follows {last[event.order_id]}")
