@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Counts a run again, by SQL of its own: stock, money and messages in PostgreSQL against the data and its expectation.
 
-    recount.py --data FOLDER --log FEED_LOG --pg DSN [--mails INDEX_JSONL] [--no-answer-ends] [--json]
+    recount.py --data FOLDER --log FEED_LOG --pg DSN [--mails INDEX_JSONL] [--beside FILE] [--no-answer-ends] [--json]
 
 DSN: a role that may read every schema. --mails: index.jsonl of the mail double (--keep). Exit: 0 equal to the unit and the
 minor unit; 1 differences, one a line.
@@ -50,6 +50,7 @@ class Recount:
             row = expected[posted["line"]]
             if posted.get("order_id") and "state" in row:
                 self.orders.setdefault(posted["order_id"], (row, behaviours[row["channel_ref"]]))
+        self._beside = {row["order_id"] for row in read_ndjson(Path(options.beside))} if options.beside else set()
         self.wrong: list[str] = []
 
     def _rows(self, sql: str, *values) -> list[tuple]:
@@ -91,6 +92,8 @@ class Recount:
         stock = {sku: (int(on_hand), int(reserved)) for sku, on_hand, reserved in self._rows(
             "SELECT sku, sum(on_hand), sum(reserved) FROM inventory.stock GROUP BY sku")}
         number = lambda sku, at: int(movements[sku][at] or 0) if sku in movements else 0  # noqa: E731
+        if self._beside:
+            movements, stock = ({sku: values for sku, values in counted.items() if sku in self._products} for counted in (movements, stock))
         skus = set(movements) | set(stock) | set(received) | set(left)
         self._equal_all("received", {sku: number(sku, 0) for sku in skus}, received)
         self._equal_all("left the stock", {sku: number(sku, 2) for sku in skus}, left)
@@ -124,7 +127,7 @@ class Recount:
             consumed, holds = seen.pop(order_id, (Counter(), Counter()))
             self._equal(f"{what}: goods that left", dict(sorted(consumed.items())), row["consumed"])
             self._equal(f"{what}: goods held", dict(sorted(holds.items())), self._holds(row))
-        self.wrong += [f"{order_id}: holds or got goods, but nobody sent it" for order_id in seen]
+        self.wrong += [f"{order_id}: holds or got goods, but nobody sent it" for order_id in seen if order_id not in self._beside]
 
     # ---- money
     def money(self) -> None:
@@ -153,7 +156,8 @@ class Recount:
                 self._equal(f"{what}: paid", paid[order_id] - credited[order_id], row["invoiced_minor"])
             elif state in ENDED:
                 self._equal(f"{what}: kept of what was paid", paid[order_id] - credited[order_id], 0)
-        self.wrong += [f"{order_id}: invoiced, but nobody sent it" for order_id in set(asked) | set(invoiced) if order_id not in self.orders]
+        self.wrong += [f"{order_id}: invoiced, but nobody sent it" for order_id in set(asked) | set(invoiced)
+                       if order_id not in self.orders and order_id not in self._beside]
 
     # ---- messages
     def messages(self) -> None:
@@ -190,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--log", required=True, metavar="FILE", help="of feed.py")
     parser.add_argument("--pg", required=True, metavar="DSN")
     parser.add_argument("--mails", default="", metavar="FILE")
+    parser.add_argument("--beside", default="", metavar="FILE", help="JSON lines with order_id: orders beside the data's, of products beside the data's")
     parser.add_argument("--no-answer-ends", action="store_true", help="customers' deadlines are over: orders without an answer are cancelled")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)

@@ -39,7 +39,7 @@ def plain(resource: str, fault: Callable[[Run], None]) -> Callable[[Run, int], l
 
 
 KINDS = [
-    Kind("points", 1, 40, points.jobs, at_once=4),
+    Kind("points", 1, 40, points.jobs, at_once=7),
     Kind("kill", 20, 2000, processes.kill_jobs, at_once=2),
     Kind("zombie", 2, 150, processes.zombie_jobs),
     Kind("broker", 2, 300, plain("kafka", processes.kill_broker)),

@@ -18,6 +18,7 @@ import api
 import client
 from desk_run import DeskRun
 from oclocal import services
+from wait import place_of
 
 from faultrun import hot
 from faultrun.record import read_lines
@@ -83,6 +84,8 @@ class Load:
         self._unfinished: set[str] = set()
         self._racing: set[str] = set()  # whose customers may still cancel
         self._base_read = 0
+        self._expected: list[dict] = []
+        self._waits: dict[str, str] = {}  # of the test data's orders: where they are left, if they don't end
         self._next = 0
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -95,6 +98,7 @@ class Load:
         """Data made, master data taken in, doubles told how to behave."""
         stack, path = self.rig.stack, self.rig.folder.path
         self.desk = DeskRun(stack, path, no_answer_ends=False)
+        self._expected = read_lines(self.desk.data / "expected.ndjson")
         for url in hot.targets(stack):
             response = client.call("PUT", url + "/behaviours", self.orders.behaviours(BEHAVIOURS_MAX).encode(), {"content-type": api.NDJSON}, 60)
             assert response.ok, f"{url}: {response.status} {response.error}"
@@ -181,7 +185,7 @@ class Load:
                     state = self.states.get(order_id, "")
                     if state == "SHORTAGE_OFFERED" or (state in RACE_IN and self.hot[order_id] in ("cancel_racing", "hold_until_cancel")):
                         ready.append(order_id)
-                    if order_id in ready or state in SETTLED:
+                    if order_id in ready or state in SETTLED or state in hot.WAITS_BY_DESIGN.get(self.hot[order_id], ()):
                         self._racing.discard(order_id)
             for order_id in ready:
                 self.cancel(order_id)
@@ -201,6 +205,7 @@ class Load:
                 row = json.loads(line)
                 if row.get("order_id"):
                     with self._lock:
+                        self._waits[row["order_id"]] = place_of(self._expected[row["line"]], False)[0] if "state" in self._expected[row["line"]] else ""
                         self._unfinished.add(row["order_id"])
 
     def refresh(self) -> bool:
@@ -214,7 +219,7 @@ class Load:
         with self._lock:
             for order_id, state in rows:
                 self.states[order_id] = state
-                if state in hot.ENDED or state in hot.WAITS_BY_DESIGN.get(self.hot.get(order_id, ""), ()):
+                if state in hot.ENDED or state == self._waits.get(order_id) or state in hot.WAITS_BY_DESIGN.get(self.hot.get(order_id, ""), ()):
                     self._unfinished.discard(order_id)
         return True
 

@@ -36,7 +36,7 @@ def listed() -> list[str]:
     """The points of base/fault.h."""
     text = HEADER.read_text()
     block = text[text.index("#define FAULT_POINTS"):text.index("enum fault_point")]
-    return re.findall(r"X\((\w+)\)", block)[1:]
+    return re.findall(r"^    X\((\w+)\)", block, re.MULTILINE)
 
 
 def placement() -> list[str]:
