@@ -8,14 +8,18 @@ from oclocal import demo, services
 from stack import Stack
 
 IN_FLIGHT = 200  # acknowledged, unfinished orders at the first kill
+# Slow departments keep many orders under way. Customers have all the time that they have by default: how long a broker is away
+# must not decide who has answered too late.
+SETTINGS = {"orchestrator": {"DISPUTE_WINDOW": demo.SETTINGS["orchestrator"]["DISPUTE_WINDOW"]}, "departments": {"ANSWER_MS": "3000"}}
 
 
 @pytest.fixture
 def run(tmp_path):
-    # Slow departments keep many orders under way.
-    with Stack(settings=journals(tmp_path, {**demo.SETTINGS, "departments": {"ANSWER_MS": "3000"}})) as stack:
+    with Stack(settings=journals(tmp_path, SETTINGS)) as stack:
         stack.up((*services.SERVICE_NAMES, *services.DOUBLE_NAMES))
-        yield DeskRun(stack, tmp_path)
+        desk = DeskRun(stack, tmp_path, no_answer_ends=False)
+        with desk.watch():
+            yield desk
 
 
 def finish(run: DeskRun, folder) -> None:

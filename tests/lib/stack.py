@@ -39,7 +39,7 @@ sys.path.insert(0, str(REPOSITORY / "deploy" / "local"))
 from oclocal import kafka, postgres, services, topics  # noqa: E402
 from oclocal import stack as local  # noqa: E402
 from oclocal.errors import LocalError  # noqa: E402
-from oclocal.process import log_tail  # noqa: E402
+from oclocal.process import Process, log_tail  # noqa: E402
 
 __all__ = ["Answer", "LocalError", "Stack", "live_stacks"]
 
@@ -122,6 +122,9 @@ class Stack(local.Stack):
         if self._producer:
             self._producer.purge()
             self._producer = None
+        self._close_connections()
+
+    def _close_connections(self) -> None:
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -150,6 +153,11 @@ class Stack(local.Stack):
         self.up(())
 
     # ---- processes
+    def start(self, name: str, index: int = 1) -> Process:
+        if name == postgres.NAME:  # what was connected to the one before is of no use
+            self._close_connections()
+        return super().start(name, index)
+
     def signal(self, name: str, index: int = 1, number: int = signal.SIGTERM) -> None:
         if not self.process(name, index).signal(number):
             raise AssertionError(f"{name} {index} has ended before")

@@ -8,8 +8,6 @@ from .rules import BACK, Rules
 from .run import Run
 from .wire import body_at
 
-MACHINES = {"", "validator", "inventory", "orchestrator", "fulfillment", "notifier"}  # not persons, nor who answers for one
-
 
 class Sagas:
     """Folds order-events (take) and order-state (take_state); then compares with the tables."""
@@ -107,7 +105,9 @@ class Sagas:
     def compare_rows(self, each) -> None:
         """each(order_id, number, state, document bytes) is called for every saga."""
         rebuilt, rest, words = self._run.report["I14"], self._run.report["I7"], self._words
-        seen = self._keys.integers()
+        seen, tasks = self._keys.integers(), self._keys.integers()
+        for order_id, closed in self._run.history.rows("desk", "task", "order_id closed"):
+            tasks[self._keys.number(order_id)] += closed is None
         for order_id, definition, version, state, revision, order_no, waiting_on, deadline, doc in self._run.history.rows(
                 "orchestrator", "saga", "order_id definition definition_version state revision order_no waiting_on deadline doc"):
             at = self._keys.number(order_id)
@@ -124,12 +124,13 @@ class Sagas:
                 differences.append("order-state's newest record isn't the document")
             if differences:
                 rebuilt.fail(order_id, "; ".join(differences))
-            self._at_rest(rest, order_id, state, waiting_on or "", deadline)
+            self._at_rest(rest, order_id, state, waiting_on or "", deadline, tasks[at])
             each(order_id, at, state, doc)
         for at, name in enumerate(self._keys.names):
             if self._revision[at] and not seen[at]:
                 rebuilt.fail(name, "has events and no row")
         self._keys.drop(seen)
+        self._keys.drop(tasks)
 
     def compare_view(self) -> None:
         """Intake follows order-state, and leaves out revisions that show nothing new: it has the newest state all the same (I17)."""
@@ -143,14 +144,16 @@ class Sagas:
                 inv.check(found[at] == hash((state, waiting_on)), keys.names[at], f"intake doesn't know that it is {state}, waiting on {waiting_on or 'nobody'}")
         keys.drop(found)
 
-    def _at_rest(self, inv, order_id: str, state: str, waiting_on: str, deadline: int | None) -> None:
+    def _at_rest(self, inv, order_id: str, state: str, waiting_on: str, deadline: int | None, open_tasks: int) -> None:
         inv.checked += 1
         kind = self.rules.kinds.get(state)
         if kind in ("ENDED", "FINAL"):
             return
         if kind != "WAITING":
             inv.fail(order_id, f"rests in {state}, a state of kind {kind}")
-        elif set(waiting_on.split()) <= MACHINES:
-            inv.fail(order_id, f"{state} waits for {waiting_on or 'nobody'}: no person knows of it")
+        elif not self.rules.has_task[state] or not waiting_on:
+            inv.fail(order_id, f"{state} waits for {waiting_on or 'nobody'}: it is no person's turn")
+        elif not open_tasks:
+            inv.fail(order_id, f"{state} waits for {waiting_on}, and the desk shows nobody a task")
         elif deadline is None:
             inv.fail(order_id, f"{state} waits for {waiting_on} without a deadline")

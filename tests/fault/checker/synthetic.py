@@ -35,6 +35,7 @@ RULES = [  # rule, definitions, kind, states, events, condition, to
 ]
 STATES = {"RECEIVED": "PASSING", "COMPLETED": "ENDED", "CANCELLED": "ENDED", "REJECTED": "ENDED", "ARCHIVED": "FINAL",
           **dict.fromkeys(("VALIDATING", "RESERVING", "REGISTERED", "IN_FULFILMENT", "SHIPPED", "DELIVERED", "COMPENSATING"), "WAITING")}
+TASKS = {"REGISTERED": "PLAN", "IN_FULFILMENT": "SHIP", "SHIPPED": "DELIVER", "DELIVERED": "PAY", "COMPENSATING": "UNDO"}  # of persons
 
 
 def named(mark: str, number: int) -> str:
@@ -98,7 +99,7 @@ class World:
                 "version": 1, "rule_id": rule, "definitions": definitions, "kind": kind, "in_states": in_states, "on_events": on_events,
                 "when_name": when, "to_state": to_state})
         for state, kind in STATES.items():
-            self.tables["orchestrator", "saga_state"].append({"state": state, "kind": kind, "task": None})
+            self.tables["orchestrator", "saga_state"].append({"state": state, "kind": kind, "task": TASKS.get(state)})
         for service in SERVICES:
             self._read_by(service)
             self._slots(service, "slot", "p", "outbox")

@@ -163,6 +163,12 @@ def waits_for_a_machine(world: World) -> None:
 
 def waits_without_deadline(world: World) -> None:
     _rewrite_end(world, "REGISTERED", "finance", deadline=False)
+    world.tables["desk", "task"].append({"order_id": DONE, "closed": None})
+
+
+def waits_unseen(world: World) -> None:
+    _rewrite_end(world, "REGISTERED", "finance")
+    world.tables["desk", "task"].append({"order_id": DONE, "closed": 1})
 
 
 def _rewrite_end(world: World, state: str, waiting_on: str, deadline: bool = True) -> None:
@@ -483,6 +489,7 @@ BREAKS = [
     ("I7", UNDONE, stuck_in_passing, ()),
     ("I7", DONE, waits_for_a_machine, ()),
     ("I7", DONE, waits_without_deadline, ()),
+    ("I7", DONE, waits_unseen, ()),
     ("I8", UNDONE, undone_and_holding, ()),
     ("I8", UNDONE, undone_and_queueing, ()),
     ("I9", DONE, department_missed_one, ()),
@@ -540,6 +547,14 @@ def test_a_whole_history_is_good():
     report = check(World(6))
     assert report.good, report.text()
     assert all(one.checked for one in report.invariants.values())
+
+
+def test_waiting_for_a_person_is_good():
+    world = World()
+    _rewrite_end(world, "REGISTERED", "finance")
+    world.tables["desk", "task"].append({"order_id": DONE, "closed": None})
+    report = check(world)
+    assert report.good, report.text()
 
 
 def test_copies_and_late_copies_are_duplicates():

@@ -99,27 +99,38 @@ def shares(run: Run) -> list[str]:
     return wrong
 
 
-def finish(run: Run) -> None:
-    """Appends what is wrong to run.failures."""
-    load, rig, failures = run.load, run.rig, run.failures
-    load.stop(DONE_S)
-    failures += load.errors
-    failures += [f"{name} ended by itself: {rig.log_since(name, max(0, rig.log_size(name) - 800))}" for name in rig.fallen()]
-    load.desk.feed("--only", "orders")  # clients send everything once more, with the same keys
-    failures += wait_done(run)
-    waited = load.desk.wait(timeout_s=DONE_S, quiet_s=QUIET_S)
-    failures += tool("wait", waited)
-    failures += wait_published(run)
-    failures += held(run)
-    wrong, summary = hot.recount(rig, load.hot, load.stock)
-    failures += wrong
-    run.notes.append(f"hot product: {summary['orders']} orders on a stock of {summary['stock']}, {summary['sold']} sold, {summary['states']}")
+def recount(run: Run) -> list[str]:
+    load = run.load
     beside = run.folder.path / "beside.jsonl"
     load.write_beside(beside)
-    counted = load.desk.tool("data/recount.py", "--data", str(load.desk.data), "--log", str(load.desk.log), "--pg", rig.addresses()["pg"], "--beside", str(beside),
-                             *load.desk.endings)
-    failures += tool("recount", counted)
-    failures += tool("fold", load.desk.fold(run.folder.path))
-    load.write_base()
-    failures += shares(run)
-    failures += logs(run)
+    return tool("recount", load.desk.tool("data/recount.py", "--data", str(load.desk.data), "--log", str(load.desk.log), "--pg", run.rig.addresses()["pg"],
+                                          "--beside", str(beside), *load.desk.endings))
+
+
+def recount_hot(run: Run) -> list[str]:
+    wrong, summary = hot.recount(run.rig, run.load.hot, run.load.stock)
+    run.notes.append(f"hot product: {summary['orders']} orders on a stock of {summary['stock']}, {summary['sold']} sold, {summary['states']}")
+    return wrong
+
+
+def clients_end(run: Run) -> list[str]:
+    run.load.stop(DONE_S)
+    fallen = [f"{name} ended by itself: {run.rig.log_since(name, max(0, run.rig.log_size(name) - 800))}" for name in run.rig.fallen()]
+    run.load.desk.feed("--only", "orders")  # clients send everything once more, with the same keys
+    return run.load.errors + fallen
+
+
+def operations(run: Run) -> list[str]:
+    run.load.write_base()
+    return shares(run)
+
+
+def finish(run: Run) -> None:
+    """Appends what is wrong to run.failures."""
+    steps = [("clients end", clients_end), ("hot orders end", wait_done), ("the data's orders end", lambda run: tool("wait", run.load.desk.wait(DONE_S, QUIET_S))),
+             ("published", wait_published), ("held", held), ("hot product", recount_hot), ("recount", recount),
+             ("fold", lambda run: tool("fold", run.load.desk.fold(run.folder.path))), ("operations", operations), ("logs", logs)]
+    for name, step in steps:
+        begun = time.monotonic()
+        run.failures += step(run)
+        print(f"{name}: {time.monotonic() - begun:.1f} s", flush=True)

@@ -1,7 +1,7 @@
 """Clients at work while faults run: the test data's 500 orders, and as many orders of a hot product as the faults take time.
 
 Every request is repeated with the same idempotency key until it has a definite answer; each operation is a line of clients.jsonl:
-{op, key, order_id, sent_at, answered_at, status, definite, tries, body, answer}, times in seconds since 1970.
+{op, key, order_id, channel_ref, sent_at, answered_at, status, definite, tries, body, answer}, times in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Clients:
             self.counts["definite"] += definite
             self.counts["accepted"] += response.ok
             self.counts["repeated"] += tries > 1
-        self.rig.folder.clients.write(op=op, key=key, order_id=answer.get("order_id") or order_id, sent_at=sent_at, answered_at=time.time(),
+        self.rig.folder.clients.write(op=op, key=key, order_id=answer.get("order_id") or order_id,
+                                      channel_ref=document.get("channel_ref", ""), sent_at=sent_at, answered_at=time.time(),
                                       status=response.status, definite=definite, tries=tries, body=document, answer=answer)
         return response.status, answer
 
@@ -97,7 +98,8 @@ class Load:
     def prepare(self) -> None:
         """Data made, master data taken in, doubles told how to behave."""
         stack, path = self.rig.stack, self.rig.folder.path
-        self.desk = DeskRun(stack, path, no_answer_ends=False)
+        (path / "base").mkdir(exist_ok=True)
+        self.desk = DeskRun(stack, path / "base", no_answer_ends=False)
         self._expected = read_lines(self.desk.data / "expected.ndjson")
         for url in hot.targets(stack):
             response = client.call("PUT", url + "/behaviours", self.orders.behaviours(BEHAVIOURS_MAX).encode(), {"content-type": api.NDJSON}, 60)
@@ -257,9 +259,9 @@ class Load:
                 self.clients.counts["accepted"] += 200 <= row["status"] < 300
                 self.clients.counts["repeated"] += row["tries"] > 1
             answered_at = row["at_us"] / 1e6
-            self.rig.folder.clients.write(op="submit", key=row["key"], order_id=row["order_id"], sent_at=answered_at - row["ms"] / 1000, answered_at=answered_at,
-                                          status=row["status"], definite=definite, tries=row["tries"], body=json.loads(documents[row["line"]]),
-                                          answer=row.get("problem") or {})
+            self.rig.folder.clients.write(op="submit", key=row["key"], order_id=row["order_id"], channel_ref=row["channel_ref"],
+                                          sent_at=answered_at - row["ms"] / 1000, answered_at=answered_at, status=row["status"], definite=definite,
+                                          tries=row["tries"], body=json.loads(documents[row["line"]]), answer=row.get("problem") or {})
 
     def write_beside(self, path: Path) -> None:
         path.write_text("".join(json.dumps({"order_id": order_id}) + "\n" for order_id in self.hot))
