@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import feed
 import histories
-from oclocal import services
 from stack import REPOSITORY, Answer, Stack
+from oclocal import services  # whose place stack knows
 
 TESTS = REPOSITORY / "tests"
+sys.path.append(str(TESTS / "fault"))
+
+from checker.watch import Watch  # noqa: E402
+
 PYTHON = "/usr/bin/python3"
 ENDED = ("COMPLETED", "CANCELLED", "REJECTED", "ARCHIVED")
 
@@ -127,6 +132,10 @@ class DeskRun:
         (folder / "orders.json").write_text(listed.stdout)
         return self.tool("doubles/fold.py", "--kafka", self.stack.kafka.bootstrap, "--topic-prefix", self.stack.prefix, "--against",
                          str(folder / "orders.json"))
+
+    def watch(self) -> Watch:
+        """Used by `with` while faults are made: whether epochs only rise is part of the check then."""
+        return Watch(self.stack.postgres.dsn("postgres"), self.log.parent)
 
     def check(self) -> subprocess.CompletedProcess:
         """The invariants over the client's log, topics, tables and receivers' logs; the stack must have been made with `journals`."""
