@@ -15,7 +15,7 @@
 
 struct finance {
     rd_kafka_t *producer;
-    char topic[256];
+    rd_kafka_topic_t *topic;
 };
 
 static int64_t now_us(void)
@@ -33,13 +33,12 @@ static void send_reply(struct finance *f, Orderclerk__V1__DepartmentReply *reply
         peers_fail("a reply", "is longer than any can be");
     orderclerk__v1__department_reply__pack(reply, packed);
     for (;;) {
-        rd_kafka_resp_err_t code = rd_kafka_producev(
-            f->producer, RD_KAFKA_V_TOPIC(f->topic), RD_KAFKA_V_KEY(reply->order_id, strlen(reply->order_id)),
-            RD_KAFKA_V_VALUE(packed, size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (rd_kafka_produce(f->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, packed, size,
+                             reply->order_id, strlen(reply->order_id), NULL) == 0)
             return;
+        rd_kafka_resp_err_t code = rd_kafka_last_error();
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            peers_fail(f->topic, rd_kafka_err2str(code));
+            peers_fail("department-replies", rd_kafka_err2str(code));
         rd_kafka_poll(f->producer, WAIT_MS);
     }
 }
@@ -94,7 +93,11 @@ void *peers_finance(void *self)
 {
     const struct peers_options *options = self;
     struct finance f = {.producer = peers_producer(options)};
-    peers_topic_name(options, "department-replies", f.topic);
+    char name[256];
+    peers_topic_name(options, "department-replies", name);
+    f.topic = rd_kafka_topic_new(f.producer, name, NULL);
+    if (f.topic == NULL)
+        peers_fail(name, rd_kafka_err2str(rd_kafka_last_error()));
     rd_kafka_t *consumer = peers_consumer(options, "commands.departments");
     for (;;) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, WAIT_MS);

@@ -42,6 +42,7 @@ rd_kafka_t *peers_producer(const struct peers_options *options)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "enable.idempotence", "true");
     set(conf, "linger.ms", "1");
+    set(conf, "partitioner", "murmur2_random"); // an order's records are in the same partition of every topic
     set(conf, "compression.codec", "lz4");
     return open_client(RD_KAFKA_PRODUCER, conf, options);
 }
