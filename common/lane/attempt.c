@@ -382,6 +382,7 @@ static struct err attempt_once(struct lane *lane, const struct work *work, struc
     struct store_port *store = lane->ports.store;
     arena_reset(lane->batch_arena);
     batch_begin(&lane->batch, lane->batch_arena, lane->service, &lane->settings);
+    lane->batch.hold_refused = work->hold_refused;
     struct attempt *a = arena_new_object(lane->batch_arena, struct attempt);
     a->lane = lane;
     a->batch = &lane->batch;
@@ -467,12 +468,20 @@ struct err attempt_run(struct lane *lane, const struct work *work, struct done *
     size_t units = work->raw_count + work->result_count + (work->due_slot_count > 0 ? work->due_limit : 0);
     if (units > 1)
         return bisect(lane, work, ret_done);
-    if (work->forced != NULL)
-        return err_within(err_make(ERR_CONFIG, "%s", e.text), "even refusing the input is refused");
     LOG(LOG_ERROR, "the database refuses an input", log_s("error", e.text));
+    // It is refused with the database's word; when what the service does about that is refused too, its key is just held.
     struct work alone = *work;
     char text[ERR_TEXT_MAX];
     memcpy(text, e.text, sizeof text);
-    alone.forced = text;
-    return attempt_once(lane, &alone, ret_done);
+    if (alone.forced == NULL) {
+        alone.forced = text;
+        e = attempt_once(lane, &alone, ret_done);
+    }
+    if (e.class == ERR_REJECT) {
+        alone.hold_refused = true;
+        e = attempt_once(lane, &alone, ret_done);
+    }
+    return e.class == ERR_REJECT
+               ? err_within(err_make(ERR_CONFIG, "%s", e.text), "even refusing the input is refused")
+               : e;
 }

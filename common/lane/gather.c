@@ -365,6 +365,7 @@ static bool careful_work(struct lane *lane, struct work *work, char *text, size_
     if (tries > SUSPECT_TRIES) {
         snprintf(forced, forced_size, "%s ended the process %d times", text, tries);
         work->forced = forced;
+        work->hold_refused = tries > 2 * SUSPECT_TRIES; // refusing it ended the process too
     }
     struct err e =
         lane->ports.store->mark_suspect(lane->ports.store->self, p, slot->epoch, bytes_str(text), tries);

@@ -220,13 +220,18 @@ struct mark {
     struct tally tally;
 };
 
-static struct err decide(struct batch *batch, const struct input *in, const char *forced)
+static struct mark set_mark(struct batch *batch, const struct input *in)
 {
     struct mark mark = {batch->out_count, batch->out_bytes, batch->effect_count, batch->resend_count,
                         batch->tally};
     rows_mark(batch->rows);
     batch_set_current(batch, in);
-    struct err e = forced == NULL ? batch->service->decide(batch, in) : err_make(ERR_REJECT, "%s", forced);
+    return mark;
+}
+
+// What the service has done since the mark is kept, or undone with its error.
+static struct err keep_or_undo(struct batch *batch, struct mark mark, struct err e)
+{
     assert(e.class == ERR_NONE || e.class == ERR_REJECT ||
            e.class == ERR_UNKNOWN); // there is nothing to retry in memory
     for (size_t i = mark.outs; !err_is(&e) && i < batch->out_count; i++) {
@@ -246,6 +251,13 @@ static struct err decide(struct batch *batch, const struct input *in, const char
     }
     rows_mark(batch->rows);
     return e;
+}
+
+static struct err decide(struct batch *batch, const struct input *in, const char *forced)
+{
+    struct mark mark = set_mark(batch, in);
+    return keep_or_undo(
+        batch, mark, forced == NULL ? batch->service->decide(batch, in) : err_make(ERR_REJECT, "%s", forced));
 }
 
 // ---- messages
@@ -545,9 +557,22 @@ static void apply_deadline(struct batch *batch, const struct input *in, const ch
         batch->tally.applied++;
         return;
     }
-    // Nobody else will bring this deadline again: the order waits, held, for an operator (Redrive fires it once more).
-    batch_dead_letter(batch, "DEADLINE_REJECTED", NULL, e.text);
-    hold(batch, in, HELD_REJECTED, e.text);
+    // Nobody else will bring this deadline again: the service finds another way, or the order waits, held, for an operator
+    // (Redrive fires it once more).
+    const char *why = arena_str(batch->arena, bytes_str(e.text));
+    if (batch->service->refuse_deadline != NULL && !batch->hold_refused) {
+        struct mark mark = set_mark(batch, in);
+        e = keep_or_undo(batch, mark, batch->service->refuse_deadline(batch, in, why));
+    }
+    struct raw raw = raw_of_input(in);
+    raw.offset = in->due;
+    batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "DEADLINE_REJECTED", why, NULL,
+                         err_is(&e), false);
+    if (!err_is(&e)) {
+        batch->tally.applied++;
+        return;
+    }
+    hold(batch, in, HELD_REJECTED, why);
     ks->service_due = in->due;
 }
 

@@ -53,6 +53,7 @@ struct batch {
     const struct lane_settings *settings;
     struct rows *rows;
     instant now;
+    bool hold_refused; // a refused deadline holds its key at once: the service's way out was refused as well
 
     const struct input *current;
     struct uuid current_id;
@@ -160,6 +161,7 @@ struct work {
     size_t due_limit;
     instant due_until;  // deadlines later than this wait
     const char *forced; // see inbox_apply
+    bool hold_refused;  // see struct batch
 };
 
 struct lane {

@@ -60,6 +60,10 @@ struct lane_service {
     // Applies one input. REJECT and UNKNOWN undo what this call has changed and hold the key (VERSIONED topics: dead letter
     // only). Duplicates, gaps and held keys never get here.
     struct err (*decide)(struct batch *batch, const struct input *in);
+    // NULL, or what is done in the place of a deadline that was refused alone: by decide, by the database, or because it ended
+    // the process again and again; nobody else would bring it. `why` lives as long as the batch. An error, or the database's
+    // refusal of this too, holds the key. A dead letter tells of the deadline in any case.
+    struct err (*refuse_deadline)(struct batch *batch, const struct input *in, const char *why);
     const void *context; // settings and fixed tables; read by batch_context
 };
 

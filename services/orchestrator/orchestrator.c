@@ -41,5 +41,6 @@ const struct lane_service orchestrator_lane = {
     .table_count = COUNT_OF(tables),
     .want = orchestrator_want,
     .decide = orchestrator_decide,
+    .refuse_deadline = orchestrator_refuse_deadline,
     .context = &context,
 };

@@ -14,6 +14,8 @@ struct saga_settings *orchestrator_settings(void);
 // orchestrator_decide.c
 void orchestrator_want(struct batch *batch, const struct input *in);
 struct err orchestrator_decide(struct batch *batch, const struct input *in);
+// A deadline that was refused: a person is called.
+struct err orchestrator_refuse_deadline(struct batch *batch, const struct input *in, const char *why);
 
 // orchestrator_settings.c
 struct setting_table orchestrator_setting_table(void);

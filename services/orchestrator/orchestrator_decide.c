@@ -175,6 +175,21 @@ static struct err decide_deadline(struct turn *turn)
     return err_ok();
 }
 
+static uint64_t revision_before(struct batch *batch, struct uuid order_id)
+{
+    struct saga_row probe = {.order_id = order_id};
+    const struct saga_row *before = batch_find(batch, &saga_table, &probe);
+    const Orderclerk__V1__OrderState *known = before == NULL ? NULL : batch_decoded(before);
+    return known != NULL ? known->saga_revision : before != NULL ? (uint64_t)before->revision : 0;
+}
+
+static void finish(struct turn *turn, uint64_t revision)
+{
+    if (turn->doc->saga_revision != revision)
+        send_state(turn);
+    batch_deadline(turn->batch, saga_due(turn->context, turn->doc));
+}
+
 struct err orchestrator_decide(struct batch *batch, const struct input *in)
 {
     struct turn turn = {.batch = batch, .in = in, .context = orchestrator_context()};
@@ -182,17 +197,26 @@ struct err orchestrator_decide(struct batch *batch, const struct input *in)
         return err_ok();
     if (!uuid_parse(in->key, &turn.order_id))
         return err_make(ERR_REJECT, "order_id: must be a UUID");
-    struct saga_row probe = {.order_id = turn.order_id};
-    const struct saga_row *before = batch_find(batch, &saga_table, &probe);
-    const Orderclerk__V1__OrderState *known = before == NULL ? NULL : batch_decoded(before);
-    const uint64_t revision = known != NULL    ? known->saga_revision
-                              : before != NULL ? (uint64_t)before->revision
-                                               : 0;
+    const uint64_t revision = revision_before(batch, turn.order_id);
     const struct err e = in->kind == INPUT_MESSAGE ? decide_message(&turn) : decide_deadline(&turn);
-    if (err_is(&e) || turn.doc == NULL)
-        return e;
-    if (turn.doc->saga_revision != revision)
-        send_state(&turn);
-    batch_deadline(batch, saga_due(turn.context, turn.doc));
+    if (!err_is(&e) && turn.doc != NULL)
+        finish(&turn, revision);
+    return e;
+}
+
+struct err orchestrator_refuse_deadline(struct batch *batch, const struct input *in, const char *why)
+{
+    struct turn turn = {.batch = batch, .in = in, .context = orchestrator_context()};
+    if (!uuid_parse(in->key, &turn.order_id))
+        return err_make(ERR_REJECT, "order_id: must be a UUID");
+    const uint64_t revision = revision_before(batch, turn.order_id);
+    if (load(&turn) == NULL)
+        return err_make(ERR_REJECT, "order_id: no such order");
+    const struct saga_sink sink = sink_of(&turn);
+    const struct saga_result result =
+        saga_refuse_due(turn.context, batch_arena(batch), turn.doc, why, batch_now(batch), &sink);
+    if (result.outcome != SAGA_MOVED)
+        return err_make(ERR_REJECT, "%s", result.why);
+    finish(&turn, revision);
     return err_ok();
 }

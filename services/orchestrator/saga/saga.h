@@ -36,7 +36,8 @@ struct saga_input {
     const char *topic;            // where it came from, for the history; "" for a deadline
     int32_t partition;
     int64_t offset;
-    instant due; // of a deadline
+    instant due;         // of a deadline
+    const char *refusal; // of DEADLINE_REFUSED: why what was due can't be done
 };
 
 // Classifies a message of one of the orchestrator's topics. False: its oneof is empty or of a newer version.
@@ -88,6 +89,11 @@ instant saga_due(const struct saga_context *context, const Orderclerk__V1__Order
 #define SAGA_DUE_MAX 8 // a deadline's rule moves it into the future, or ends the order: more would be a loop
 unsigned saga_run_due(const struct saga_context *context, struct arena *arena,
                       Orderclerk__V1__OrderState *doc, instant now, const struct saga_sink *sink);
+
+// Instead of saga_run_due, when its outcome was refused: calls a person, with the operator's exits. MOVED: called.
+struct saga_result saga_refuse_due(const struct saga_context *context, struct arena *arena,
+                                   Orderclerk__V1__OrderState *doc, const char *why, instant now,
+                                   const struct saga_sink *sink);
 
 // What may be asked of the order in its state: words (saga_request_word). Returns how many, at most SAGA_REQUESTS_MAX.
 #define SAGA_REQUESTS_MAX 8

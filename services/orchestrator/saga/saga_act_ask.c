@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define REFUSED_MAX 20 // kept in the document: more than one batch can refuse, of which intake sees the last document
+#define REFUSED_MAX                                                                                          \
+    20 // kept in the document: more than one batch can refuse, of which intake sees the last document
 
 // --- Refusing.
 
@@ -439,6 +440,17 @@ ACT(ask_again)
 ACT(tell_received)
 {
     saga_notice_send(run, saga_notice(run, SAGA_NOTICE_RECEIVED));
+}
+
+ACT(put_off)
+{
+    Orderclerk__V1__OrderState *doc = run->doc;
+    doc->refused_deadline = saga_copy(run, run->input->refusal);
+    run->renew = true;
+    // Asking again may be what was refused: it would be due, and refused, again and again.
+    for (size_t i = 0; i < doc->n_steps; i++)
+        if (doc->steps[i]->due_us != 0 && doc->steps[i]->due_us <= run->now)
+            doc->steps[i]->due_us = run->now + run->settings->needs_person;
 }
 
 ACT(call_person)

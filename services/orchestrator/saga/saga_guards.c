@@ -470,7 +470,8 @@ GUARD_FN(trouble_over)
     const enum saga_state resume = saga_state_find(run->doc->resume_state);
     const bool shipping =
         resume == SAGA_IN_FULFILMENT || resume == SAGA_PARTIALLY_SHIPPED || resume == SAGA_SHIPPED;
-    return shipping && !saga_undoing(run->doc) && !any_shipment(run, is_in_trouble);
+    return shipping && !saga_undoing(run->doc) && !any_shipment(run, is_in_trouble) &&
+           IS_EMPTY(run->doc->refused_deadline);
 }
 
 // --- Money.

@@ -205,6 +205,9 @@ static bool in_trouble(const Orderclerk__V1__ShipmentState *shipment)
 const char *saga_person_what(struct saga_run *run)
 {
     const Orderclerk__V1__OrderState *doc = run->doc;
+    if (!IS_EMPTY(doc->refused_deadline))
+        return saga_text(run, "what was due in %s can't be done: %s", saga_state_info(run->from)->name,
+                         doc->refused_deadline);
     if (run->from == SAGA_COMPENSATING) {
         struct names owners = {.size = 0};
         add_step_owners(&owners, run->arena, doc, STEP_FAILED);

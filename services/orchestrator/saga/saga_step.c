@@ -72,6 +72,8 @@ static void enter(struct saga_run *run)
     run->renew = true;
     if (run->to != SAGA_COMPENSATING && run->to != SAGA_NEEDS_PERSON)
         run->doc->resume_state = (char *)"";
+    if (run->to != SAGA_NEEDS_PERSON)
+        run->doc->refused_deadline = (char *)"";
 }
 
 static void send_events(struct saga_run *run)
@@ -250,6 +252,23 @@ unsigned saga_run_due(const struct saga_context *context, struct arena *arena,
         saga_step(context, arena, doc, &input, now, sink);
     }
     return count;
+}
+
+struct saga_result saga_refuse_due(const struct saga_context *context, struct arena *arena,
+                                   Orderclerk__V1__OrderState *doc, const char *why, instant now,
+                                   const struct saga_sink *sink)
+{
+    const struct saga_input input = {
+        .event = SAGA_EVENT_DEADLINE_REFUSED,
+        .actor = "",
+        .request_id = "",
+        .department = "",
+        .shipment_id = "",
+        .topic = "",
+        .due = now,
+        .refusal = why,
+    };
+    return saga_step(context, arena, doc, &input, now, sink);
 }
 
 size_t saga_allowed(const struct saga_definition *definition, enum saga_state state,

@@ -104,6 +104,7 @@
 #define BY_REMINDER_DUE             SAGA_BIT(SAGA_EVENT_REMINDER_DUE)
 #define BY_STEP_DUE                 SAGA_BIT(SAGA_EVENT_STEP_DUE)
 #define BY_DEADLINE_PASSED          SAGA_BIT(SAGA_EVENT_DEADLINE_PASSED)
+#define BY_DEADLINE_REFUSED         SAGA_BIT(SAGA_EVENT_DEADLINE_REFUSED)
 #define BY_GO                       SAGA_BIT(SAGA_EVENT_GO)
 #define BY_REQUESTS (BY_CANCEL_REQUESTED | BY_ANSWER_GIVEN | BY_SHORTAGE_ANSWERED | BY_OPERATOR_RETRY | BY_OPERATOR_PROCEED | BY_OPERATOR_WRITE_OFF)
 #define BY_TASK_ANSWERS (BY_TASK_APPROVED | BY_TASK_REFUSED | BY_CHANGES_WANTED)
@@ -347,6 +348,10 @@ const struct saga_rule saga_rules_v1[] = {
 {1026, IN(LIVE, COMPENSATING, UNMADE, NEEDS_PERSON), ON(STEP_DUE), STAY, DO(ask_due_again), WHY("silence heals: the same command again, later each time")},
 {1028, REST, ON(STEP_DUE), IGNORE, WHY("no command waits for an answer here")},
 {1030, REST, ON(GO), IGNORE, WHY("nothing can go on by itself")},
+{1032, IN(LIVE), ON(DEADLINE_REFUSED), TO(NEEDS_PERSON), DO(put_off, call_person), WHY("nobody else brings a deadline again: a person does what was due")},
+{1034, IN(COMPENSATING), ON(DEADLINE_REFUSED), TO(NEEDS_PERSON), DO(put_off, fail_undo, call_person), WHY("nobody else brings a deadline again: a person undoes what is left")},
+{1036, IN(NEEDS_PERSON), ON(DEADLINE_REFUSED), STAY, DO(put_off), WHY("a person has been called already")},
+{1038, REST, ON(DEADLINE_REFUSED), NEVER, WHY("an order that has ended goes to nobody: its deadline is kept as a dead letter")},
 };
 const size_t saga_rules_v1_count = sizeof saga_rules_v1 / sizeof saga_rules_v1[0];
 // clang-format on

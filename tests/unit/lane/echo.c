@@ -72,14 +72,19 @@ static struct err decide(struct batch *batch, const struct input *in)
 {
     struct echo_row *row = row_of(batch, in);
     row->count++;
-    if (in->kind != INPUT_MESSAGE) {
+    if (in->kind == INPUT_DEADLINE && bytes_is(row->last, "refused time"))
+        return err_make(ERR_REJECT, "refused: the row says so");
+    if (in->kind == INPUT_DEADLINE && (bytes_is(row->last, "bad time") || bytes_is(row->last, "worse time")))
+        row->count = 1000;
+    if (in->kind != INPUT_MESSAGE && row->count < 1000) {
         row->last = bytes_str(in->kind == INPUT_DEADLINE         ? "deadline"
                               : in->result->outcome == EFFECT_OK ? "ok"
                                                                  : "failed");
         if (in->kind == INPUT_DEADLINE || in->result->outcome == EFFECT_OK)
             answer(batch, in, row->count);
-        return err_ok();
     }
+    if (in->kind != INPUT_MESSAGE)
+        return err_ok();
     const char *what = "";
     if (in->topic == TOPIC_COMMANDS_VALIDATOR) {
         const Orderclerk__V1__ValidatorCommand *command =
@@ -92,7 +97,7 @@ static struct err decide(struct batch *batch, const struct input *in)
         return err_make(ERR_REJECT, "refused: remarks say so");
     if (strcmp(what, "unknown") == 0)
         return err_make(ERR_UNKNOWN, "no such order");
-    if (strcmp(what, "deadline") == 0)
+    if (strcmp(what, "deadline") == 0 || strstr(what, " time") != NULL)
         batch_deadline(batch, batch_now(batch) + 10 * INSTANT_SECOND);
     if (strcmp(what, "later") == 0)
         batch_deadline(batch, batch_now(batch) + 60 * INSTANT_SECOND);
@@ -102,6 +107,16 @@ static struct err decide(struct batch *batch, const struct input *in)
         ask(batch);
     if (strcmp(what, "fail") == 0)
         row->count = 1000;
+    return err_ok();
+}
+
+static struct err refuse_deadline(struct batch *batch, const struct input *in, const char *why)
+{
+    struct echo_row *row = row_of(batch, in);
+    if (bytes_is(row->last, "worse time"))
+        row->count = 1000;
+    row->last = bytes_str(why);
+    batch_deadline(batch, batch_now(batch) + 60 * INSTANT_SECOND);
     return err_ok();
 }
 
@@ -117,7 +132,8 @@ const struct lane_service echo_service = {.name = "validator",
                                           .tables = tables,
                                           .table_count = 1,
                                           .want = want,
-                                          .decide = decide};
+                                          .decide = decide,
+                                          .refuse_deadline = refuse_deadline};
 
 ProtobufCMessage *echo_command(const char *remarks)
 {

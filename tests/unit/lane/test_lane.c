@@ -405,6 +405,67 @@ static void what_the_database_refuses_is_found_and_held(void **state)
     assert_non_null(strstr(dead_letter(h)->detail, "echo_count"));
 }
 
+static struct bytes last_of(struct harness *h, const char *key)
+{
+    struct uuid id;
+    void *rows;
+    assert_true(uuid_parse(bytes_str(key), &id));
+    assert_int_equal(harness_rows(h, &echo_table, 0, value_uuid(id), &rows), 1);
+    return ((struct echo_row *)rows)->last;
+}
+
+// A deadline that is refused alone: dead letter, and the service's other way; the key isn't held.
+static void assert_refused_deadline(struct harness *h, const char *why)
+{
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "DEADLINE_REJECTED");
+    assert_non_null(strstr(letter->detail, why));
+    assert_false(letter->held);
+    assert_null(key_state(h, A)->held.data);
+    assert_non_null(strstr((const char *)last_of(h, A).data, why));
+    assert_true(key_state(h, A)->due > harness_now(h) + 50 * INSTANT_SECOND);
+}
+
+static void a_deadline_that_is_refused_goes_another_way(void **state)
+{
+    static const char *const cases[][2] = {{"refused time", "refused: the row says so"},
+                                           {"bad time", "echo_count"}}; // the CHECK
+    for (size_t i = 0; i < 2; i++) {
+        struct harness *h = *state;
+        send(h, A, cases[i][0], 0, false);
+        send(h, B, "deadline", 0, false); // due in the same batch
+        harness_run(h);
+        harness_advance(h, 11 * INSTANT_SECOND);
+        assert_refused_deadline(h, cases[i][1]);
+        assert_int_equal(count_of(h, A), 1);
+        assert_int_equal(count_of(h, B), 2);
+        send(h, A, "", 0, false);
+        harness_run(h);
+        assert_int_equal(count_of(h, A), 2);
+        harness_free(h);
+        *state = harness_new(&echo_service);
+    }
+}
+
+static void a_deadline_with_no_way_left_holds_its_key(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "worse time", 0, false);
+    send(h, B, "deadline", 0, false);
+    harness_run(h);
+    harness_advance(h, 11 * INSTANT_SECOND);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "DEADLINE_REJECTED");
+    assert_true(letter->held);
+    assert_true(bytes_is(key_state(h, A)->held, "REJECTED"));
+    assert_int_equal(count_of(h, A), 1);
+    assert_int_equal(count_of(h, B), 2);
+    harness_advance(h, 100 * INSTANT_SECOND);
+    assert_null(dead_letter(h)); // it waits for an operator
+}
+
 static void what_is_no_record_becomes_a_dead_letter(void **state)
 {
     struct harness *h = *state;
@@ -443,6 +504,8 @@ int main(void)
         T(a_held_order_keeps_its_deadline),
         T(effects_are_called_until_they_succeed),
         T(what_the_database_refuses_is_found_and_held),
+        T(a_deadline_that_is_refused_goes_another_way),
+        T(a_deadline_with_no_way_left_holds_its_key),
         T(what_is_no_record_becomes_a_dead_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

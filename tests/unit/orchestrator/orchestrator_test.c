@@ -15,10 +15,24 @@
 #define ORDER "019aafde-0000-7000-8000-000000000001"
 #define OTHER "019aafde-0000-7000-8000-000000000002"
 
+// The orchestrator, whose deadlines are refused while a test wants it.
+static bool time_refused;
+
+static struct err decide_unless_refused(struct batch *batch, const struct input *in)
+{
+    if (in->kind == INPUT_DEADLINE && time_refused)
+        return err_make(ERR_REJECT, "a record is too large");
+    return orchestrator_decide(batch, in);
+}
+
 static int setup(void **state)
 {
+    static struct lane_service service;
+    service = orchestrator_lane;
+    service.decide = decide_unless_refused;
+    time_refused = false;
     orchestrator_context();
-    *state = harness_new(&orchestrator_lane);
+    *state = harness_new(&service);
     return 0;
 }
 
@@ -334,6 +348,150 @@ static void test_retention_archives(void **state)
     assert_int_equal(saga_of(h, ORDER)->deadline, INSTANT_NONE);
 }
 
+static const Orderclerk__V1__Task *open_task(const Orderclerk__V1__OrderState *state)
+{
+    const Orderclerk__V1__Task *open = NULL;
+    for (size_t i = 0; i < state->n_tasks; i++) {
+        if (state->tasks[i]->closed_us != 0)
+            continue;
+        assert_null(open);
+        open = state->tasks[i];
+    }
+    return open;
+}
+
+static void resolve(struct harness *h, const char *key, Orderclerk__V1__OperatorExit exit)
+{
+    Orderclerk__V1__ResolveByOperator body = ORDERCLERK__V1__RESOLVE_BY_OPERATOR__INIT;
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
+    body.exit = exit;
+    request.actor = (char *)"operator:olga";
+    request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_RESOLVE;
+    request.resolve = &body;
+    harness_send(h, TOPIC_ORDERS, key, &request.base);
+    harness_run(h);
+}
+
+// Lets the order's next deadline be refused: a person is called, by name, with exits; nothing is held.
+static void refuse_next_deadline(struct harness *h, const char *what)
+{
+    size_t count;
+    last_state(h, &count);
+    time_refused = true;
+    harness_advance(h, saga_of(h, ORDER)->deadline - harness_now(h));
+    time_refused = false;
+    const struct saga_row *row = saga_of(h, ORDER);
+    assert_memory_equal(row->state.data, "NEEDS_PERSON", row->state.size);
+    assert_true(row->deadline > harness_now(h));
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "DEADLINE_REJECTED");
+    assert_false(letter->held);
+    assert_null(dead_letter(h));
+    const Orderclerk__V1__OrderState *state = last_state(h, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(state->state, "NEEDS_PERSON");
+    assert_string_equal(state->waiting_on, "operator");
+    assert_string_equal(state->reason, what);
+    const Orderclerk__V1__Task *task = open_task(state);
+    assert_non_null(task);
+    assert_string_equal(task->owner, "operator");
+    assert_string_equal(task->kind, "FIX");
+}
+
+static const Orderclerk__V1__PersonNeeded *person_needed(struct harness *h)
+{
+    const Orderclerk__V1__PersonNeeded *found = NULL;
+    const ProtobufCMessage *message;
+    while ((message = harness_take(h, TOPIC_ORDER_EVENTS, NULL)) != NULL) {
+        const Orderclerk__V1__OrderEvent *event = (const void *)message;
+        if (event->body_case == ORDERCLERK__V1__ORDER_EVENT__BODY_PERSON_NEEDED)
+            found = event->person_needed;
+    }
+    return found;
+}
+
+#define TOO_LARGE "a record is too large"
+
+static void test_a_refused_deadline_calls_a_person(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    refuse_next_deadline(h, "what was due in VALIDATING can't be done: " TOO_LARGE);
+    const Orderclerk__V1__PersonNeeded *needed = person_needed(h);
+    assert_non_null(needed);
+    assert_string_equal(needed->who, "operator");
+    assert_int_equal(needed->n_exits, 2); // retry, cancel
+    const size_t commands = harness_waiting(h, TOPIC_COMMANDS_VALIDATOR);
+    resolve(h, ORDER, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY);
+    assert_saga(h, ORDER, "VALIDATING", 3);
+    assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_VALIDATOR), commands + 1);
+    validated(h, ORDER);
+    assert_saga(h, ORDER, "RESERVING", 4);
+}
+
+static void test_a_late_answer_still_helps_after_a_refused_deadline(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    refuse_next_deadline(h, "what was due in VALIDATING can't be done: " TOO_LARGE);
+    validated(h, ORDER);
+    const struct saga_row *row = saga_of(h, ORDER);
+    assert_memory_equal(row->state.data, "RESERVING", row->state.size);
+}
+
+static void test_goods_wait_for_the_person_too(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    validated(h, ORDER);
+    reserved(h, ORDER);
+    refuse_next_deadline(h, "what was due in IN_FULFILMENT can't be done: " TOO_LARGE);
+    // What is due for the person is refused as well: no second call, and no loop.
+    time_refused = true;
+    harness_advance(h, saga_of(h, ORDER)->deadline - harness_now(h));
+    time_refused = false;
+    assert_non_null(dead_letter(h));
+    assert_null(dead_letter(h));
+    assert_true(saga_of(h, ORDER)->deadline > harness_now(h));
+    resolve(h, ORDER, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY);
+    const struct saga_row *row = saga_of(h, ORDER);
+    assert_memory_equal(row->state.data, "IN_FULFILMENT", row->state.size);
+}
+
+static void test_undoing_goes_on_by_hand_after_a_refused_deadline(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    validated(h, ORDER);
+    reserved(h, ORDER);
+    cancel(h, ORDER);
+    refuse_next_deadline(h, "what was due in COMPENSATING can't be done: " TOO_LARGE);
+    resolve(h, ORDER, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED);
+    for (int i = 0; i < 4; i++) // each wave of undoing is taken as done by hand, and the next one asked for
+        if (bytes_is(saga_of(h, ORDER)->state, "COMPENSATING")) {
+            harness_advance(h, orchestrator_settings()->undo);
+            resolve(h, ORDER, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED);
+        }
+    const struct saga_row *row = saga_of(h, ORDER);
+    assert_memory_equal(row->state.data, "CANCELLED", row->state.size);
+}
+
+static void test_an_ended_order_keeps_a_refused_deadline(void **state)
+{
+    struct harness *h = *state;
+    submit(h, ORDER);
+    cancel(h, ORDER);
+    time_refused = true;
+    harness_advance(h, orchestrator_settings()->retention);
+    time_refused = false;
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "DEADLINE_REJECTED");
+    assert_true(letter->held);
+    assert_saga(h, ORDER, "CANCELLED", 3);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -350,6 +508,11 @@ int main(void)
         TEST(test_ignored_input_changes_nothing),
         TEST(test_a_message_of_a_newer_version_is_held),
         TEST(test_retention_archives),
+        TEST(test_a_refused_deadline_calls_a_person),
+        TEST(test_a_late_answer_still_helps_after_a_refused_deadline),
+        TEST(test_goods_wait_for_the_person_too),
+        TEST(test_undoing_goes_on_by_hand_after_a_refused_deadline),
+        TEST(test_an_ended_order_keeps_a_refused_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
