@@ -14,50 +14,6 @@ const char HELD_UNKNOWN[] = "UNKNOWN";
 const char HELD_REJECTED[] = "REJECTED";
 const char HELD_PAUSED[] = "PAUSED";
 
-// ---- decoding
-
-struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input)
-{
-    struct input in = {.kind = INPUT_MESSAGE,
-                       .key = raw->key,
-                       .slot = raw->partition,
-                       .topic = raw->topic,
-                       .partition = raw->partition,
-                       .offset = raw->offset,
-                       .value = raw->value,
-                       .traceparent = raw->traceparent};
-    struct err e = head_read(raw->value, &in.head);
-    if (err_is(&e))
-        return e;
-    if (!bytes_equal(in.head.key, raw->key)) {
-        return err_make(ERR_REJECT, "UNDECODABLE: order_id \"%.*s\" isn't the record's key \"%.*s\"",
-                        (int)in.head.key.size, (const char *)in.head.key.data, (int)raw->key.size,
-                        (const char *)raw->key.data);
-    }
-    in.key = in.head.key;
-    const struct topic_info *info = topic_info(raw->topic);
-    if (info->mode == TOPIC_SEQUENCED && in.head.sequence == 0) {
-        return err_make(ERR_REJECT, "UNDECODABLE: sequence (field 4) is missing; it counts from 1 on %s",
-                        info->name);
-    }
-    in.message = protobuf_c_message_unpack(info->descriptor, arena_protobuf(batch->arena), raw->value.size,
-                                           raw->value.data);
-    if (in.message == NULL) {
-        return err_make(ERR_REJECT, "UNDECODABLE: not a %s", info->descriptor->name);
-    }
-    *ret_input = in;
-    return err_ok();
-}
-
-struct raw raw_of_input(const struct input *in)
-{
-    return (struct raw){.topic = in->topic,
-                        .partition = in->partition,
-                        .offset = in->offset,
-                        .key = in->key,
-                        .value = in->value};
-}
-
 void inbox_undecodable(struct batch *batch, const struct raw *raw, const char *reason)
 {
     batch_dead_letter_of(batch, raw, raw->partition, "", "UNDECODABLE", reason, NULL, false, false);
@@ -85,80 +41,6 @@ struct key_state_row *inbox_key_state_put(struct batch *batch, struct bytes key,
                                 .service_due = INSTANT_NONE,
                                 .due = INSTANT_NONE};
     return rows_put(batch->rows, &key_state_table, &row);
-}
-
-static bool is_held(const struct key_state_row *ks)
-{
-    return ks != NULL && ks->held.data != NULL;
-}
-
-// ---- wants
-
-void inbox_want(struct batch *batch, const struct input *in)
-{
-    bool versioned = in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_VERSIONED;
-    if (!versioned)
-        rows_want(batch->rows, &key_state_table, KEY_STATE_KEY, value_text(in->key));
-    if (in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_BY_ID) {
-        rows_want(batch->rows, &seen_table, SEEN_ID, value_uuid(in->head.id));
-    }
-    if (in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL)
-        return;
-    if (batch->service->want != NULL)
-        batch->service->want(batch, in);
-}
-
-void inbox_want_held(struct batch *batch, const struct bytes *keys, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (is_held(inbox_key_state(batch, keys[i]))) {
-            rows_want(batch->rows, &held_table, HELD_KEY, value_text(keys[i]));
-        } else {
-            rows_assume_none(batch->rows, &held_table, HELD_KEY, value_text(keys[i]));
-        }
-    }
-}
-
-static struct raw raw_of_held(const struct held_row *row)
-{
-    return (struct raw){.topic = (enum topic)row->topic,
-                        .partition = row->partition,
-                        .offset = row->record_offset,
-                        .key = row->key,
-                        .value = row->value};
-}
-
-static struct held_row *next_held(struct batch *batch, struct bytes key, const struct held_row *after)
-{
-    return rows_next(batch->rows, &held_table, HELD_KEY, value_text(key), after);
-}
-
-// A held row's record as input; decoded once. It was decodable when it was held.
-static const struct input *held_input(struct batch *batch, struct held_row *row)
-{
-    struct input *in = rows_decoded(row);
-    if (in != NULL)
-        return in;
-    struct raw raw = raw_of_held(row);
-    in = arena_new_object(batch->arena, struct input);
-    struct err e = input_decode(batch, &raw, in);
-    if (err_is(&e))
-        return NULL;
-    rows_set_decoded(row, in);
-    return in;
-}
-
-void inbox_want_held_inputs(struct batch *batch, const struct bytes *keys, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!is_held(inbox_key_state(batch, keys[i])))
-            continue;
-        for (struct held_row *row = NULL; (row = next_held(batch, keys[i], row)) != NULL;) {
-            const struct input *in = held_input(batch, row);
-            if (in != NULL)
-                inbox_want(batch, in);
-        }
-    }
 }
 
 // ---- holding
@@ -191,7 +73,8 @@ static void append_held(struct batch *batch, const struct input *in, const char 
     struct key_state_row *ks = inbox_key_state_put(batch, in->key, in->slot);
     struct raw raw = raw_of_input(in);
     size_t held = 0;
-    for (struct held_row *row = NULL; held < HELD_MAX && (row = next_held(batch, in->key, row)) != NULL;)
+    for (struct held_row *row = NULL;
+         held < HELD_MAX && (row = inbox_next_held(batch, in->key, row)) != NULL;)
         held++;
     if (held == HELD_MAX) {
         batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "HELD_FULL",
@@ -326,7 +209,7 @@ static enum fate apply_next(struct batch *batch, const struct input *in, bool fr
                              false);
     }
     const struct key_state_row *ks = inbox_key_state(batch, in->key);
-    if (!is_held(ks) || !bytes_is(ks->held, reason))
+    if (!inbox_is_held(ks) || !bytes_is(ks->held, reason))
         hold(batch, in, reason, e.text);
     if (!from_held)
         append_held(batch, in, reason);
@@ -346,7 +229,7 @@ static enum fate apply_ordered(struct batch *batch, const struct input *in, bool
         return FATE_DUPLICATE;
     }
     if (is_gap(in, ks)) {
-        if (!is_held(ks))
+        if (!inbox_is_held(ks))
             hold_gap(batch, in, ks);
         if (!from_held)
             append_held(batch, in, HELD_GAP);
@@ -359,15 +242,15 @@ static enum fate apply_ordered(struct batch *batch, const struct input *in, bool
 static void drain(struct batch *batch, struct bytes key)
 {
     struct held_row *row = NULL;
-    while ((row = next_held(batch, key, row)) != NULL) {
-        const struct input *in = held_input(batch, row);
+    while ((row = inbox_next_held(batch, key, row)) != NULL) {
+        const struct input *in = inbox_held_input(batch, row);
         bool was_rejected = bytes_is(row->reason, HELD_REJECTED);
         if (in != NULL) {
             batch_set_current(batch, in);
             if (apply_ordered(batch, in, true, NULL) == FATE_HELD)
                 return;
             if (was_rejected) {
-                struct raw raw = raw_of_held(row);
+                struct raw raw = inbox_held_raw(row);
                 batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "SETTLED",
                                      "applied after all", NULL, false, true);
             }
@@ -379,7 +262,7 @@ static void drain(struct batch *batch, struct bytes key)
 static void apply_message(struct batch *batch, const struct input *in, const char *forced)
 {
     struct key_state_row *ks = inbox_key_state(batch, in->key);
-    if (!is_held(ks)) {
+    if (!inbox_is_held(ks)) {
         apply_ordered(batch, in, false, forced);
         return;
     }
@@ -390,7 +273,8 @@ static void apply_message(struct batch *batch, const struct input *in, const cha
         if (fate != FATE_APPLIED)
             return;
         ks = inbox_key_state(batch, in->key);
-        if (is_held(ks) && (was_unknown ? bytes_is(ks->held, HELD_UNKNOWN) : bytes_is(ks->held, HELD_GAP)))
+        if (inbox_is_held(ks) &&
+            (was_unknown ? bytes_is(ks->held, HELD_UNKNOWN) : bytes_is(ks->held, HELD_GAP)))
             unhold(batch, ks);
         drain(batch, in->key);
         return;
@@ -414,13 +298,13 @@ static void apply_versioned(struct batch *batch, const struct input *in, const c
 
 static void discard(struct batch *batch, struct key_state_row *ks, struct bytes event_id)
 {
-    for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
+    for (struct held_row *row = NULL; (row = inbox_next_held(batch, ks->key, row)) != NULL;) {
         if (event_id.size > 0 && !bytes_equal(row->event_id, event_id))
             continue;
-        const struct input *in = held_input(batch, row);
+        const struct input *in = inbox_held_input(batch, row);
         if (in != NULL && !duplicate(batch, in, ks))
             mark_applied(batch, in); // what comes after it is no gap
-        struct raw raw = raw_of_held(row);
+        struct raw raw = inbox_held_raw(row);
         batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, row->event_id), "SETTLED",
                              "discarded", NULL, false, true);
         rows_delete(batch->rows, row);
@@ -429,8 +313,8 @@ static void discard(struct batch *batch, struct key_state_row *ks, struct bytes 
 
 static void skip_gap(struct batch *batch, struct key_state_row *ks)
 {
-    for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
-        const struct input *in = held_input(batch, row);
+    for (struct held_row *row = NULL; (row = inbox_next_held(batch, ks->key, row)) != NULL;) {
+        const struct input *in = inbox_held_input(batch, row);
         if (in == NULL || !is_gap(in, ks))
             continue;
         rows_touch(batch->rows, ks);
@@ -451,7 +335,7 @@ static void apply_control(struct batch *batch, const struct input *in)
     struct key_state_row *ks = inbox_key_state(batch, in->key);
     switch (control->body_case) {
     case ORDERCLERK__V1__CONTROL__BODY_PAUSE:
-        if (!is_held(ks))
+        if (!inbox_is_held(ks))
             hold(batch, in, HELD_PAUSED, control->pause->reason);
         return;
     case ORDERCLERK__V1__CONTROL__BODY_RESEND:
@@ -463,21 +347,21 @@ static void apply_control(struct batch *batch, const struct input *in)
                                                  .from_sequence = control->resend->from_sequence});
         return;
     case ORDERCLERK__V1__CONTROL__BODY_SKIP_GAP:
-        if (!is_held(ks) || !bytes_is(ks->held, HELD_GAP))
+        if (!inbox_is_held(ks) || !bytes_is(ks->held, HELD_GAP))
             return;
         skip_gap(batch, ks);
         break;
     case ORDERCLERK__V1__CONTROL__BODY_DISCARD:
-        if (!is_held(ks))
+        if (!inbox_is_held(ks))
             return;
         discard(batch, ks, bytes_str(control->discard->event_id));
         break;
     case ORDERCLERK__V1__CONTROL__BODY_RESUME:
-        if (!is_held(ks) || !bytes_is(ks->held, HELD_PAUSED))
+        if (!inbox_is_held(ks) || !bytes_is(ks->held, HELD_PAUSED))
             return;
         break;
     case ORDERCLERK__V1__CONTROL__BODY_REDRIVE:
-        if (!is_held(ks) || bytes_is(ks->held, HELD_PAUSED))
+        if (!inbox_is_held(ks) || bytes_is(ks->held, HELD_PAUSED))
             return;
         break;
     case ORDERCLERK__V1__CONTROL__BODY__NOT_SET:
@@ -517,9 +401,9 @@ static void ask_for_gap(struct batch *batch, struct key_state_row *ks)
 // Its bounded time is over: what came for a key that nobody knows becomes dead letters.
 static void give_up_unknown(struct batch *batch, struct key_state_row *ks)
 {
-    for (struct held_row *row = NULL; (row = next_held(batch, ks->key, row)) != NULL;) {
-        const struct input *in = held_input(batch, row);
-        struct raw raw = raw_of_held(row);
+    for (struct held_row *row = NULL; (row = inbox_next_held(batch, ks->key, row)) != NULL;) {
+        const struct input *in = inbox_held_input(batch, row);
+        struct raw raw = inbox_held_raw(row);
         if (in != NULL && !duplicate(batch, in, ks))
             mark_applied(batch, in);
         batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, row->event_id), "UNKNOWN_ORDER",
@@ -535,7 +419,7 @@ static void apply_deadline(struct batch *batch, const struct input *in, const ch
     if (ks == NULL || ks->due == INSTANT_NONE || ks->due > in->due)
         return; // set again by an earlier input of this batch
     batch_set_current(batch, in);
-    if (is_held(ks)) {
+    if (inbox_is_held(ks)) {
         if (bytes_is(ks->held, HELD_GAP)) {
             ask_for_gap(batch, ks);
         } else if (bytes_is(ks->held, HELD_UNKNOWN)) {
@@ -612,7 +496,7 @@ static void apply_effect(struct batch *batch, const struct input *in, const char
     }
     rows_touch(batch->rows, row);
     row->attempt = in->result->attempt;
-    if (is_held(inbox_key_state(batch, in->key))) {
+    if (inbox_is_held(inbox_key_state(batch, in->key))) {
         effect_later(batch, row, EFFECT_HELD_US);
         return;
     }

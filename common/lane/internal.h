@@ -96,6 +96,13 @@ void inbox_want(struct batch *batch, const struct input *in);
 void inbox_want_held(struct batch *batch, const struct bytes *keys, size_t count);
 void inbox_want_held_inputs(struct batch *batch, const struct bytes *keys, size_t count);
 
+bool inbox_is_held(const struct key_state_row *ks); // NULL: no
+// What is held of a key, oldest first; its rows must have been wanted.
+struct held_row *inbox_next_held(struct batch *batch, struct bytes key, const struct held_row *after);
+struct raw inbox_held_raw(const struct held_row *row);
+// Its record as an input, decoded once; NULL: this program can't read it.
+const struct input *inbox_held_input(struct batch *batch, struct held_row *row);
+
 // Applies one input: duplicates, gaps, holds and control are dealt with here; the rest goes to the service's decide.
 // forced: not NULL: don't decide, refuse it with this text (SQL refused it, or it crashed the process).
 void inbox_apply(struct batch *batch, const struct input *in, const char *forced);

@@ -1,0 +1,119 @@
+// From records to inputs, held ones too, and the rows that each needs.
+#include "lane/internal.h"
+
+// ---- decoding
+
+struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input)
+{
+    struct input in = {.kind = INPUT_MESSAGE,
+                       .key = raw->key,
+                       .slot = raw->partition,
+                       .topic = raw->topic,
+                       .partition = raw->partition,
+                       .offset = raw->offset,
+                       .value = raw->value,
+                       .traceparent = raw->traceparent};
+    struct err e = head_read(raw->value, &in.head);
+    if (err_is(&e))
+        return e;
+    if (!bytes_equal(in.head.key, raw->key)) {
+        return err_make(ERR_REJECT, "UNDECODABLE: order_id \"%.*s\" isn't the record's key \"%.*s\"",
+                        (int)in.head.key.size, (const char *)in.head.key.data, (int)raw->key.size,
+                        (const char *)raw->key.data);
+    }
+    in.key = in.head.key;
+    const struct topic_info *info = topic_info(raw->topic);
+    if (info->mode == TOPIC_SEQUENCED && in.head.sequence == 0) {
+        return err_make(ERR_REJECT, "UNDECODABLE: sequence (field 4) is missing; it counts from 1 on %s",
+                        info->name);
+    }
+    in.message = protobuf_c_message_unpack(info->descriptor, arena_protobuf(batch->arena), raw->value.size,
+                                           raw->value.data);
+    if (in.message == NULL) {
+        return err_make(ERR_REJECT, "UNDECODABLE: not a %s", info->descriptor->name);
+    }
+    *ret_input = in;
+    return err_ok();
+}
+
+struct raw raw_of_input(const struct input *in)
+{
+    return (struct raw){.topic = in->topic,
+                        .partition = in->partition,
+                        .offset = in->offset,
+                        .key = in->key,
+                        .value = in->value};
+}
+
+bool inbox_is_held(const struct key_state_row *ks)
+{
+    return ks != NULL && ks->held.data != NULL;
+}
+
+// ---- wants
+
+void inbox_want(struct batch *batch, const struct input *in)
+{
+    bool versioned = in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_VERSIONED;
+    if (!versioned)
+        rows_want(batch->rows, &key_state_table, KEY_STATE_KEY, value_text(in->key));
+    if (in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_BY_ID) {
+        rows_want(batch->rows, &seen_table, SEEN_ID, value_uuid(in->head.id));
+    }
+    if (in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL)
+        return;
+    if (batch->service->want != NULL)
+        batch->service->want(batch, in);
+}
+
+void inbox_want_held(struct batch *batch, const struct bytes *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (inbox_is_held(inbox_key_state(batch, keys[i]))) {
+            rows_want(batch->rows, &held_table, HELD_KEY, value_text(keys[i]));
+        } else {
+            rows_assume_none(batch->rows, &held_table, HELD_KEY, value_text(keys[i]));
+        }
+    }
+}
+
+struct raw inbox_held_raw(const struct held_row *row)
+{
+    return (struct raw){.topic = (enum topic)row->topic,
+                        .partition = row->partition,
+                        .offset = row->record_offset,
+                        .key = row->key,
+                        .value = row->value};
+}
+
+struct held_row *inbox_next_held(struct batch *batch, struct bytes key, const struct held_row *after)
+{
+    return rows_next(batch->rows, &held_table, HELD_KEY, value_text(key), after);
+}
+
+const struct input *inbox_held_input(struct batch *batch, struct held_row *row)
+{
+    struct input *in = rows_decoded(row);
+    if (in != NULL)
+        return in;
+    struct raw raw = inbox_held_raw(row);
+    in = arena_new_object(batch->arena, struct input);
+    struct err e = input_decode(batch, &raw, in);
+    if (err_is(&e))
+        return NULL;
+    rows_set_decoded(row, in);
+    return in;
+}
+
+void inbox_want_held_inputs(struct batch *batch, const struct bytes *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!inbox_is_held(inbox_key_state(batch, keys[i])))
+            continue;
+        for (struct held_row *row = NULL; (row = inbox_next_held(batch, keys[i], row)) != NULL;) {
+            const struct input *in = inbox_held_input(batch, row);
+            if (in != NULL)
+                inbox_want(batch, in);
+        }
+    }
+}
