@@ -13,6 +13,10 @@ endif()
 
 # Generated code gets the hardening, not our warnings.
 add_library(oc_hardening INTERFACE)
+if(FUZZ) # coverage for libFuzzer in all of our code; the targets alone link its main()
+  target_compile_options(oc_hardening INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(oc_hardening INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(SANITIZE)
   target_compile_options(oc_hardening INTERFACE -fsanitize=${SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(oc_hardening INTERFACE -fsanitize=${SANITIZE})
