@@ -7,7 +7,8 @@
 #include <string.h>
 #include <wchar.h>
 
-#define CELL_MAX 60 // columns of the screen; longer cells are cut
+#define CELL_MAX       60  // columns of the screen; longer cells are cut
+#define BODY_SHOWN_MAX 400 // bytes of an answer that isn't a problem document
 
 // Columns that UTF-8 text takes on a terminal (East Asian characters take two).
 static int width_of(const char *text, size_t bytes)
@@ -42,6 +43,33 @@ static size_t fitting(const char *text)
     return size;
 }
 
+// A terminal acts on control characters, and texts come from anybody: blanks for line breaks and tabs, "?" for the others
+// (of Unicode too: U+0080 to U+009F, two bytes in UTF-8). In place; true when there were any.
+static bool without_controls(char *text)
+{
+    bool any = false;
+    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+        const bool two = c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0;
+        if (*c >= 0x20 && *c != 0x7F && !two)
+            continue;
+        any = true;
+        *c = *c == '\n' || *c == '\t' || *c == '\r' ? ' ' : '?';
+        if (two)
+            c[1] = '?';
+    }
+    return any;
+}
+
+// The same string from now on without them.
+static const char *shown_string(const json_t *value)
+{
+    char *text = strdup(json_string_value(value));
+    if (text != NULL && without_controls(text))
+        json_string_set((json_t *)(uintptr_t)value, text);
+    free(text);
+    return json_string_value(value);
+}
+
 const char *ctl_text(const json_t *object, const char *member)
 {
     // A few at a time: callers print at once.
@@ -49,7 +77,7 @@ const char *ctl_text(const json_t *object, const char *member)
     static unsigned next;
     const json_t *value = json_object_get(object, member);
     if (json_is_string(value))
-        return json_string_value(value);
+        return shown_string(value);
     if (json_is_true(value))
         return "yes";
     if (json_is_false(value))
@@ -122,21 +150,26 @@ void ctl_print_problem(const char *body, long status)
 {
     json_t *problem = json_loads(body, 0, NULL);
     if (!json_is_object(problem)) {
-        fprintf(stderr, "orderctl: refused with status %ld: %.400s\n", status, body);
+        char *text = strndup(body, BODY_SHOWN_MAX);
+        if (text != NULL)
+            without_controls(text);
+        fprintf(stderr, "orderctl: refused with status %ld: %s\n", status, text == NULL ? "" : text);
+        free(text);
         json_decref(problem);
         return;
     }
     fprintf(stderr, "orderctl: %s (%ld)\n", ctl_text(problem, "title"), status);
-    print_one(problem);
-    const json_t *all = json_object_get(problem, "errors");
+    const json_t *all = json_object_get(problem, "problems"); // the first one is also the document's own
     size_t index;
     const json_t *one;
+    if (json_array_size(all) == 0)
+        print_one(problem);
     json_array_foreach(all, index, one) print_one(one);
     const json_t *allowed = json_object_get(problem, "allowed");
     if (json_array_size(allowed) > 0) {
         fputs("  allowed now:", stderr);
         json_array_foreach(allowed, index, one)
-            fprintf(stderr, " %s", json_is_string(one) ? json_string_value(one) : "?");
+            fprintf(stderr, " %s", json_is_string(one) ? shown_string(one) : "?");
         fputc('\n', stderr);
     }
     json_decref(problem);
