@@ -95,9 +95,9 @@ SELECT format('ALTER ROLE %I IN DATABASE %I SET %s', name, :'database', setting)
 SELECT format('ALTER ROLE %I IN DATABASE %I SET search_path = %I', name, :'database', service)
   FROM login WHERE service IS NOT NULL ORDER BY name
 \gexec
--- The audit can't write even where somebody has granted too much; it names schemas itself.
+-- The audit names schemas itself.
 SELECT format('ALTER ROLE orderclerk_audit IN DATABASE %I SET %s', :'database', setting)
-  FROM (VALUES (1, 'default_transaction_read_only = on'), (2, 'search_path = '''''), (3, 'statement_timeout = ''10s''')) AS s(n, setting)
+  FROM (VALUES (1, 'search_path = '''''), (2, 'statement_timeout = ''10s''')) AS s(n, setting)
  ORDER BY n
 \gexec
 -- What the migrating role creates belongs to the owner; it waits for locks, but not for ever.

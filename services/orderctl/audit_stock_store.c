@@ -1,6 +1,7 @@
 // The audit's statements over stock: one snapshot, read in parts.
 #include "orderctl/audit_store.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
@@ -107,8 +108,8 @@ static struct err read_ledger(struct pg *pg, struct arena *arena, struct bytes s
     int64_t pages = 0;
     struct err e = ledger_pages(pg, &pages);
     for (int64_t page = 0; !err_is(&e) && page < pages; page += AUDIT_LEDGER_PAGES) {
-        const char *from = arena_printf(arena, "(%lld,0)", (long long)page);
-        const char *to = arena_printf(arena, "(%lld,0)", (long long)(page + AUDIT_LEDGER_PAGES));
+        const char *from = arena_printf(arena, "(%" PRId64 ",0)", page);
+        const char *to = arena_printf(arena, "(%" PRId64 ",0)", page + AUDIT_LEDGER_PAGES);
         const struct pg_param params[] = {pg_text(bytes_str(from)), pg_text(bytes_str(to)), pg_text(sku)};
         int rows;
         e = read_rows(pg, sql, params, COUNT_OF(params), types, COUNT_OF(types), take_ledger, list, &rows);

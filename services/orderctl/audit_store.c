@@ -8,7 +8,7 @@
 
 struct err audit_store_open(const char *dsn, struct pg **ret_pg)
 {
-    return pg_open(dsn, "orderctl-audit", "-c default_transaction_read_only=on", ret_pg);
+    return pg_open(dsn, "orderctl-audit", NULL, ret_pg);
 }
 
 static const char *text_at(struct arena *arena, const PGresult *result, int row, int column)

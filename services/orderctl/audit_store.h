@@ -12,7 +12,8 @@
 
 #define AUDIT_PAGE_ROWS 500
 
-struct err audit_store_open(const char *dsn, struct pg **ret_pg) ERR_MUST_CHECK; // read-only sessions
+struct err audit_store_open(const char *dsn,
+                            struct pg **ret_pg) ERR_MUST_CHECK; // of the primary: a standby lags
 
 struct audit_saga {
     struct uuid id;
