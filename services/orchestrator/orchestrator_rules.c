@@ -70,8 +70,8 @@ static const char *definitions_of(struct arena *arena, const struct saga_book *b
     return list;
 }
 
-static struct err write_rule(struct pg *pg, struct arena *arena, uint32_t version,
-                             const struct saga_rule *rule)
+static struct err write_rule(struct pg *pg, struct arena *arena, const struct saga_book *book,
+                             uint32_t version, const struct saga_rule *rule)
 {
     static const char sql[] =
         "INSERT INTO saga_rule (version, rule_id, definitions, kind, in_states, on_events, when_name, "
@@ -86,7 +86,7 @@ static struct err write_rule(struct pg *pg, struct arena *arena, uint32_t versio
     const struct pg_param params[] = {
         pg_i32(arena, (int32_t)version),
         pg_i32(arena, (int32_t)rule->id),
-        text_or_null(definitions_of(arena, saga_book(), version, rule)),
+        text_or_null(definitions_of(arena, book, version, rule)),
         pg_text(bytes_str(saga_rule_kind_name(rule->kind))),
         text_or_null(states_of(arena, rule->from)),
         text_or_null(events_of(arena, rule->on)),
@@ -128,7 +128,7 @@ static struct err write_versions(struct pg *pg, struct arena *arena, const struc
         for (size_t j = 0; j < i; j++)
             written = written || saga_definition_source(book->definitions[j])->version == source->version;
         for (size_t r = 0; r < source->rule_count && !written; r++) {
-            struct err e = write_rule(pg, arena, source->version, &source->rules[r]);
+            struct err e = write_rule(pg, arena, book, source->version, &source->rules[r]);
             if (err_is(&e))
                 return e;
         }
@@ -141,14 +141,14 @@ static struct err write_versions(struct pg *pg, struct arena *arena, const struc
     return err_ok();
 }
 
-struct err orchestrator_rules_write(const char *dsn)
+struct err orchestrator_rules_write(const char *dsn, const struct saga_book *book)
 {
     struct pg *pg;
     struct err e = pg_open(dsn, "orchestrator-rules", NULL, &pg);
     if (err_is(&e))
         return e;
     struct arena *arena = arena_new(1 << 17);
-    e = write_versions(pg, arena, saga_book());
+    e = write_versions(pg, arena, book);
     if (!err_is(&e))
         e = pg_sync(pg);
     if (!err_is(&e))

@@ -51,10 +51,10 @@ struct setting_table orchestrator_setting_table(void)
 
 struct err orchestrator_start(struct process *process)
 {
-    orchestrator_context();
-    if (!zone_exists(orchestrator_settings()->business_zone)) {
+    const struct saga_context *context = orchestrator_context();
+    if (!zone_exists(context->settings->business_zone)) {
         return err_make(ERR_CONFIG, "business_zone: \"%s\" isn't an IANA zone, e.g. Asia/Shanghai",
-                        orchestrator_settings()->business_zone);
+                        context->settings->business_zone);
     }
-    return orchestrator_rules_write(process_pg(process));
+    return orchestrator_rules_write(process_pg(process), context->book);
 }

@@ -42,15 +42,11 @@ class Writer:
         self._topic = topic
         self._producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True, "linger.ms": 2, "socket.nagle.disable": True,
                                    "reconnect.backoff.max.ms": 500, "message.timeout.ms": 0, "log_level": 3})
-        self._partitions = 0
-
-    def _count(self) -> int:
-        if not self._partitions:
-            known = self._producer.list_topics(self._topic, METADATA_TIMEOUT_S).topics[self._topic]
-            if known.error is not None or not known.partitions:
-                raise RuntimeError(f"{self._topic}: {known.error or 'no partitions'}")
-            self._partitions = len(known.partitions)
-        return self._partitions
+        # Asked for at once: the first reply may be due while the broker is away.
+        known = self._producer.list_topics(topic, METADATA_TIMEOUT_S).topics[topic]
+        if known.error is not None or not known.partitions:
+            raise RuntimeError(f"{topic}: {known.error or 'no partitions'}")
+        self._partitions = len(known.partitions)
 
     def write(self, key: str, value: bytes, headers: list[tuple[str, bytes]], done) -> None:
         """`done()` is called from poll() or flush() once the broker has the record."""
@@ -60,7 +56,7 @@ class Writer:
 
         while True:
             try:
-                self._producer.produce(self._topic, value, key.encode(), partition=partition(key.encode(), self._count()),
+                self._producer.produce(self._topic, value, key.encode(), partition=partition(key.encode(), self._partitions),
                                        headers=headers, on_delivery=report)
                 return
             except BufferError:

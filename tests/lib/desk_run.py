@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import api
 import feed
 import histories
 from stack import REPOSITORY, Answer, Stack
@@ -89,6 +90,15 @@ class DeskRun:
         key = feed.order_key(seed, number, json.loads(line)["channel_ref"])
         return self.stack.http("intake", "POST", "/v1/orders", line.encode(), index=index,
                                headers={"Content-Type": "application/json", "Idempotency-Key": key})
+
+    def answer(self, channel_ref: str, order_id: str) -> Answer:
+        """What the customer says when asked, as the data has it; for stacks whose customers are silent."""
+        behaviour = next(row for row in self.rows("behaviours.ndjson") if row["channel_ref"] == channel_ref)
+        changes = [{"field": field, "value": value} for field, value in behaviour["customer"]["answers"].items()]
+        return self.stack.http("intake", "POST", api.requests_path(order_id), json=api.answer(changes), headers={"Idempotency-Key": f"answer-{order_id}"})
+
+    def mails(self, order_id: str, kind: str) -> list[dict]:
+        return self.stack.http("mail", "GET", f"/mails?order={order_id}&kind={kind}").json()["mails"]
 
     def answered(self) -> dict[str, str]:
         """channel_ref: order_id, of the orders that the feed's log has as taken."""
