@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +19,8 @@ from pathlib import Path
 from oclocal import services
 from stack import REPOSITORY
 
-from faultrun import finish, points, processes, report
+from faultrun import finish, groups, messages, network, points, pressure, processes, report
+from faultrun.epochs import Epochs
 from faultrun.injection import Run
 from faultrun.load import Load
 from faultrun.record import RunFolder
@@ -25,6 +29,9 @@ from faultrun.rig import CHAOS, SETTINGS, Rig
 Job = tuple[str, Callable[[], None]]  # what it needs for itself, what it does
 WARM_S = 180
 WARM = 20  # orders under way before the first fault
+ROUNDS = 40  # of a long run, each on a stack of its own
+INVENTORIES = 4  # processes of inventory in a long run
+ORDERS_SHORT, ORDERS_LONG = 400, 2000  # of the hot product
 
 
 class Kind:
@@ -45,6 +52,12 @@ KINDS = [
     Kind("broker", 2, 300, plain("kafka", processes.kill_broker)),
     Kind("database", 2, 300, plain("postgres", processes.kill_database)),
     Kind("sessions", 2, 300, plain("postgres", processes.end_sessions)),
+    Kind("network", 3, 200, network.jobs, at_once=3),
+    Kind("lines", 3, 200, network.line_jobs),
+    Kind("pressure", 1, 100, pressure.jobs),
+    Kind("messages", 1000, 500_000, messages.jobs),
+    Kind("storm", 1, 30, plain("all", groups.storm)),
+    Kind("upgrade", 1, 30, groups.upgrade_jobs, at_once=4),
 ]
 UNSUPPORTED = {
     "clock jumps": "no service reads the wall clock to decide (the database's now() does); a jump needs a preloaded clock, which the sanitizers refuse",
@@ -75,31 +88,34 @@ def revision() -> str:
     return done.stdout.strip()
 
 
-def one_run(folder: Path, options: argparse.Namespace, kinds: list[tuple[Kind, int]]) -> Run:
+def one_round(folder: Path, options: argparse.Namespace, seed: int, kinds: list[tuple[Kind, int]]) -> Run:
+    """A fresh stack, hurt while it works, and counted at rest."""
     record = RunFolder(folder)
-    rig = Rig(record, options.seed, options.keep_stack)
+    rig = Rig(record, seed, options.keep_stack)
     try:
-        load = Load(rig, options.seed, stock=options.stock, orders_min=options.orders, at_once=options.at_once, rate=options.rate)
-        run = Run(rig, load, record, random.Random(options.seed), options.long)
+        load = Load(rig, seed, stock=options.stock, orders_min=options.orders, at_once=options.at_once, rate=options.rate)
+        run = Run(rig, load, record, random.Random(seed), options.long)
         begun = time.monotonic()
-        rig.up()
+        rig.up(INVENTORIES if options.long else 0)
+        run.small_disk = rig.wal is not None
         load.prepare()
-        record.write("manifest.json", {"seed": options.seed, "revision": revision(), "long": options.long, "settings": SETTINGS, "chaos": CHAOS,
+        record.write("manifest.json", {"seed": seed, "revision": revision(), "long": options.long, "settings": SETTINGS, "chaos": CHAOS,
                                        "kinds": {kind.name: times for kind, times in kinds}, "hot": {"stock": load.stock, "orders_min": load.orders_min},
-                                       **rig.addresses()})
+                                       "small_disk": bool(rig.wal), **rig.addresses()})
+        epochs = Epochs(rig, record)
         load.start()
         rig.stack.wait(lambda: load.in_flight() >= WARM or load.errors, WARM_S, "orders under way", 0.1)
-        print(f"under load after {time.monotonic() - begun:.1f} s", flush=True)
+        print(f"seed {seed}: under load after {time.monotonic() - begun:.1f} s", flush=True)
         for kind, times in kinds:
             since = time.monotonic()
-            print(f"{kind.name}: {times}", flush=True)
             carry_out(run, kind.jobs(run, times), kind.at_once)
             print(f"{kind.name}: {time.monotonic() - since:.1f} s, {load.in_flight()} orders in flight", flush=True)
         since = time.monotonic()
         finish.finish(run)
+        epochs.close()
         record.close()
         run.failures += finish.check(run, folder / "check.json")
-        print(f"counted {time.monotonic() - since:.1f} s after the last fault; {time.monotonic() - begun:.1f} s in all", flush=True)
+        print(f"at rest and counted {time.monotonic() - since:.1f} s after the last fault; {time.monotonic() - begun:.1f} s in all", flush=True)
         return run
     except BaseException:
         print(rig.stack.log_tails(15), file=sys.stderr)
@@ -109,34 +125,48 @@ def one_run(folder: Path, options: argparse.Namespace, kinds: list[tuple[Kind, i
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tests/fault/run", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="the table's long column, in rounds")
-    parser.add_argument("--only", action="append", choices=[kind.name for kind in KINDS], metavar="KIND", help=", ".join(kind.name for kind in KINDS))
+    names = [kind.name for kind in KINDS]
+    parser = argparse.ArgumentParser(prog="tests/fault/run", description="Hurts a whole running system while clients are at work; see tests/fault/README.md.")
+    parser.add_argument("--long", action="store_true", help=f"the table's long column, in {ROUNDS} rounds")
+    parser.add_argument("--only", action="append", choices=names, metavar="KIND", help=", ".join(names))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the run folder, kept; else it goes away when all went well")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the run folder, kept; otherwise it goes away when all went well")
     parser.add_argument("--keep-stack", action="store_true", help="leave the stack running, for a look")
     parser.add_argument("--stock", type=int, default=500, help="of the hot product")
-    parser.add_argument("--orders", type=int, default=400, help="of the hot product, at least")
+    parser.add_argument("--orders", type=int, help="of the hot product, at least")
     parser.add_argument("--at-once", type=int, default=40, help="unfinished orders of the hot product")
     parser.add_argument("--rate", type=float, default=2.5, help="of the test data's 500 orders, a second")
     parser.add_argument("--times", type=int, help="how often, instead of the table's number")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.orders = options.orders or (ORDERS_LONG if options.long else ORDERS_SHORT)
+    return options
 
 
 def main() -> int:
     options = parse()
-    wrong = points.placement()
-    for line in wrong:
-        print(f"FAILED {line}")
+    rounds = ROUNDS if options.long else 1
+    failures = points.placement()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="orderclerk-fault-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    kinds = [(kind, options.times or (kind.long if options.long else kind.short)) for kind in KINDS if not options.only or kind.name in options.only]
-    run = one_run(folder, options, kinds)
-    failures = wrong + run.failures
-    counted, times = report.counts(run.lines), report.recovery(run.lines)
-    run.folder.write("recovery.json", {"counts": counted, "recovery": times, "failures": failures})
-    report.show(counted, times, UNSUPPORTED, run.notes, failures)
-    print(f"run folder: {folder}")
+    chosen = [kind for kind in KINDS if not options.only or kind.name in options.only]
+    kinds = [(kind, options.times or (math.ceil(kind.long / rounds) if options.long else kind.short)) for kind in chosen]
+    lines: list[dict] = []
+    notes: list[str] = []
+    unsupported = dict(UNSUPPORTED)
+    for number in range(rounds):
+        one = folder / f"round-{number + 1:02}" if options.long else folder
+        run = one_round(one, options, options.seed + number, kinds)
+        lines += run.lines
+        notes += run.notes
+        failures += run.failures
+        if not run.small_disk:
+            unsupported["full disk"] = "mounting a small file system is not allowed here"
+    counted, times = report.counts(lines), report.recovery(lines)
+    (folder / "recovery.json").write_text(json.dumps({"counts": counted, "recovery": times, "unsupported": unsupported, "failures": failures}, indent=1) + "\n")
+    report.show(counted, times, unsupported, notes, failures)
+    if failures or options.keep:
+        print(f"run folder: {folder}")
+    else:
+        shutil.rmtree(folder)
     return 1 if failures else 0
 
 

@@ -26,6 +26,8 @@ class Run:
         self.lines: list[dict] = []
         self.failures: list[str] = []
         self.notes: list[str] = []
+        self.small_disk = False  # whether the database's can be filled
+        self.injector = None  # of messages, once it's needed
 
     def injection(self, kind: str, target: str, point: str = "") -> "Injection":
         return Injection(self, kind, target, point)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,10 +20,11 @@ from faultrun.record import RunFolder
 
 PROXIED = f"{kafka.NAME}:proxied"  # the broker's second listener; what it advertises is the proxy
 READY_S = 180
+WAL_SIZE = "256m"
 BROKER_ROUTE = "kafka"
 INSTANCES = {service.name: service.processes for service in services.SERVICES}
 # Instances that faults add for a time: a second process to take over from, more of inventory for the storm.
-SPARE = {"fulfillment": 2, "inventory": 4, "validator": 2, "notifier": 2, "desk": 2, "intake": 2, "orchestrator": 2}
+SPARE = {"fulfillment": 2, "inventory": 5, "validator": 2, "notifier": 2, "desk": 2, "intake": 2, "orchestrator": 3}
 # Customers have the time that they have in life: how long an outage delays their mail must not decide how an order ends.
 SETTINGS = {"orchestrator": {"DISPUTE_WINDOW": "2s", "CUSTOMER_REMINDER": "12s"}, "notifier": {"EFFECT_PER_TARGET": "32"}, "departments": {"ANSWER_MS": "1500"}}
 # Answers that come late, twice, out of order or not at first: nothing that changes how an order must end.
@@ -85,10 +87,37 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:
         return file
 
 
+class SmallDiskPostgres(postgres.Postgres):
+    """Its log lies on a small file system in memory, so that it can be filled. Without the right to mount: where everything lies."""
+
+    wal: Path | None = None
+
+    def _init(self) -> None:
+        super()._init()
+        with open(self.data / "postgresql.auto.conf", "a") as out:  # read after the cluster's own settings
+            out.write("max_wal_size = 96MB\nmin_wal_size = 32MB\nshared_buffers = 128MB\n")
+        wal = self.home.path / "wal"
+        wal.mkdir()
+        mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={WAL_SIZE}", "tmpfs", str(wal)], capture_output=True).returncode == 0
+        if not mounted:
+            return
+        wal.chmod(0o711)
+        shutil.move(self.data / "pg_wal", wal / "pg_wal")
+        subprocess.run(["chown", "-R", postgres.SYSTEM_USER, str(wal / "pg_wal")], check=True)
+        (self.data / "pg_wal").symlink_to(wal / "pg_wal")
+        self.wal = wal
+
+    def release(self) -> None:
+        if self.wal:
+            subprocess.run(["umount", "-l", str(self.wal)], check=True)
+            self.wal = None
+
+
 class FaultStack(Stack):
     def __init__(self, **options):
-        super().__init__(**options)
-        self.kafka = ProxiedKafka(self.home, self.small)
+        super().__init__(**options, small=False)
+        self.kafka = ProxiedKafka(self.home, True)
+        self.postgres = SmallDiskPostgres(self.home, False)
 
 
 class Rig:
@@ -119,29 +148,45 @@ class Rig:
                 settings.setdefault(instance, {}).update(PG=dsn, KAFKA=f"127.0.0.1:{self.proxy.ports[BROKER_ROUTE]}")
 
     # ---- life
-    def up(self) -> None:
+    def up(self, inventories: int) -> None:
+        """inventories: processes of inventory, which the hot product's stock is the matter of."""
         self.stack.up((*services.SERVICE_NAMES, *services.DOUBLE_NAMES))
+        for index in range(INSTANCES["inventory"] + 1, inventories + 1):
+            self.start("inventory", index)
+            self.wait_ready("inventory", index)
         for name in (*services.SERVICE_NAMES, *services.DOUBLE_NAMES):
             for index in range(1, INSTANCES.get(name, 1) + 1):
                 self._expect(name, index)
 
+    @property
+    def wal(self) -> Path | None:
+        """The small file system with the database's log; None if there is none."""
+        return self.stack.postgres.wal
+
     def down(self) -> None:
+        if not self.stack.keep:
+            with self.stack.home.locked():
+                self.stack._stop_group(list(self.stack.home.state["processes"]), 0)
+            self.stack.postgres.release()
         self.stack.close()
         self.proxy.close()
 
     def _expect(self, name: str, index: int) -> None:
         self.expected[services.instance(name, index)] = self.stack.process(name, index)
 
-    def start(self, name: str, index: int = 1, point: str = "") -> Process:
-        """point: <name>:<nth>, where the process is to die."""
+    def start(self, name: str, index: int = 1, point: str = "", build: Path | None = None) -> Process:
+        """point: <name>:<nth>, where the process is to die. build: other binaries than the stack's."""
         instance = name if name in (postgres.NAME, kafka.NAME) else services.instance(name, index)
         with self.lock:
             own = self.stack.settings.setdefault(instance, {})
             if point:
                 own["FAULT"] = point
+            usual = self.stack.build_folder
+            self.stack.build_folder = build or usual
             try:
                 process = self.stack.start(name, index)
             finally:
+                self.stack.build_folder = usual
                 own.pop("FAULT", None)
             if point:
                 self.expected.pop(instance, None)
@@ -201,15 +246,17 @@ class Rig:
             with connection.cursor() as cursor:
                 cursor.execute(statement, values or None)
                 return cursor.fetchall() if cursor.description else []
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
-            connection.close()
-            raise
+        except psycopg2.Error as error:
+            if not connection.closed and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+                raise
+            connection.close()  # a session that ends while it answers is told of as a plain DatabaseError
+            raise psycopg2.OperationalError(str(error)) from error
 
     def try_sql(self, statement: str, *values) -> list[tuple] | None:
         """None while the database doesn't answer."""
         try:
             return self.sql(statement, *values)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        except psycopg2.OperationalError:
             return None
 
     def owned(self, service: str, process: Process | None = None) -> dict[int, tuple[int, int]]:
