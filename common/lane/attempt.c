@@ -233,12 +233,12 @@ static void decide_all(struct attempt *a)
     FAULT_POINT(lane_after_decide);
 }
 
-static void note_recent(struct attempt *a, const struct out *out, int64_t batch_no)
+static void note_recent(struct attempt *a, struct out *out, int64_t batch_no)
 {
     if (!out->fresh || out->sequence == 0)
         return;
     struct key_state_row *ks = inbox_key_state(a->batch, out->key);
-    struct bytes recent = recent_add(a->batch->arena, ks->recent, batch_no);
+    struct bytes recent = recent_add(a->batch->arena, ks->recent, batch_no, &out->earlier);
     if (bytes_equal(recent, ks->recent))
         return;
     rows_touch(a->batch->rows, ks);
@@ -266,7 +266,7 @@ static void add_outbox(struct attempt *a)
 static struct err save(struct attempt *a, struct store_changes *changes)
 {
     struct lane *lane = a->lane;
-    struct err e = publish_resend(lane, a->batch);
+    struct err e = resend_run(lane, a->batch);
     if (err_is(&e))
         return e;
     batch_drop_superseded(a->batch);

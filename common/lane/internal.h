@@ -30,7 +30,8 @@ struct out {
     const char *causation_id;
     const char *traceparent;
     instant at;
-    bool fresh; // not a record sent again
+    bool fresh;           // not a record sent again
+    struct bytes earlier; // see resend.c
 };
 
 // Asks for records of the outbox to be sent once more.
@@ -247,8 +248,11 @@ void publish_report(struct lane *lane, uint64_t tag);
 bool publish_idle(const struct lane *lane); // nothing pending, every report in
 void publish_mark(struct lane *lane);       // stores published_no where it has moved
 struct err publish_queue_stored(struct lane *lane, const struct outbox_row *rows,
-                                size_t count);                     // a claim's republication
-struct err publish_resend(struct lane *lane, struct batch *batch); // finds what batch->resends ask for
+                                size_t count); // a claim's republication
+struct err publish_unpack(struct arena *arena, const struct outbox_row *row,
+                          Orderclerk__V1__OutboxBatch **ret_batch);
+
+struct err resend_run(struct lane *lane, struct batch *batch); // finds what batch->resends ask for
 
 // attempt.c
 struct done {

@@ -1,7 +1,6 @@
-// From outbox rows to topics: packing, handing to the producer, counting reports, publishing again.
+// From outbox rows to topics: packing, handing to the producer, counting reports, publishing what a dead lane left.
 #include "base/fault.h"
 #include "lane/internal.h"
-#include "lane/sequences.h"
 #include "metrics/metrics.h"
 
 #include <assert.h>
@@ -92,6 +91,8 @@ struct bytes publish_pack(struct arena *arena, const struct out *outs, size_t co
         r->traceparent = (char *)(uintptr_t)o->traceparent;
         r->event_id = (char *)(uintptr_t)o->event_id;
         r->occurred_at_us = o->at;
+        if (o->earlier.size > 0)
+            r->earlier = arena_str(arena, o->earlier);
         list[batch.n_records++] = r;
     }
     batch.records = list;
@@ -199,12 +200,25 @@ void publish_mark(struct lane *lane)
 
 // ---- publishing again
 
-static struct err unpack(struct arena *arena, const struct outbox_row *row,
-                         Orderclerk__V1__OutboxBatch **ret_batch)
+// A newer version may have written to topics that this one doesn't know.
+static bool topics_known(const Orderclerk__V1__OutboxBatch *batch)
+{
+    for (size_t i = 0; i < batch->n_records; i++) {
+        size_t t = 0;
+        while (topic_at(t) != NULL && (uint32_t)topic_at(t)->number != batch->records[i]->topic)
+            t++;
+        if (topic_at(t) == NULL)
+            return false;
+    }
+    return true;
+}
+
+struct err publish_unpack(struct arena *arena, const struct outbox_row *row,
+                          Orderclerk__V1__OutboxBatch **ret_batch)
 {
     *ret_batch =
         orderclerk__v1__outbox_batch__unpack(arena_protobuf(arena), row->records.size, row->records.data);
-    if (*ret_batch != NULL)
+    if (*ret_batch != NULL && topics_known(*ret_batch))
         return err_ok();
     return err_make(ERR_CONFIG, "outbox row %lld of slot %d can't be read: it was written by something else",
                     (long long)row->batch_no, row->slot);
@@ -214,7 +228,7 @@ struct err publish_queue_stored(struct lane *lane, const struct outbox_row *rows
 {
     for (size_t i = 0; i < count; i++) {
         Orderclerk__V1__OutboxBatch *batch;
-        struct err e = unpack(lane->batch_arena, &rows[i], &batch);
+        struct err e = publish_unpack(lane->batch_arena, &rows[i], &batch);
         if (err_is(&e))
             return e;
         for (size_t j = 0; j < batch->n_records; j++) {
@@ -231,77 +245,6 @@ struct err publish_queue_stored(struct lane *lane, const struct outbox_row *rows
         }
         inflight_push(&lane->slots[rows[i].slot], rows[i].batch_no, (uint32_t)batch->n_records);
         advance_published(&lane->slots[rows[i].slot]);
-    }
-    return err_ok();
-}
-
-static bool resend_matches(const struct resend *want, const Orderclerk__V1__OutboxRecord *r)
-{
-    if (!bytes_equal(want->key, bytes_of(r->key.data, r->key.len)))
-        return false;
-    if (want->topic != TOPIC_NONE && want->topic != (enum topic)r->topic)
-        return false;
-    if (want->causation_id.size > 0 && !bytes_is(want->causation_id, r->causation_id))
-        return false;
-    if (want->event_id.size > 0 && !bytes_is(want->event_id, r->event_id))
-        return false;
-    return r->sequence > 0 && r->sequence >= want->from_sequence;
-}
-
-// protobuf takes the last value of a field: these two bytes set `again`.
-static struct bytes marked_again(struct arena *arena, const Orderclerk__V1__OutboxRecord *r)
-{
-    uint8_t *value = arena_alloc(arena, r->value.len + 2);
-    memcpy(value, r->value.data, r->value.len);
-    value[r->value.len] = 8 << 3;
-    value[r->value.len + 1] = 1;
-    return bytes_of(value, r->value.len + 2);
-}
-
-static void send_again(struct batch *batch, const struct resend *want, const Orderclerk__V1__OutboxRecord *r)
-{
-    for (size_t i = 0; i < batch->out_count; i++) {
-        if (strcmp(batch->outs[i].event_id, r->event_id) == 0)
-            return; // on its way already
-    }
-    struct out out = {.slot = want->slot,
-                      .topic = (enum topic)r->topic,
-                      .key = bytes_of(r->key.data, r->key.len),
-                      .value = marked_again(batch->arena, r),
-                      .type = r->type,
-                      .sequence = r->sequence,
-                      .causation_id = r->causation_id,
-                      .traceparent = r->traceparent,
-                      .at = r->occurred_at_us};
-    snprintf(out.event_id, sizeof out.event_id, "%s", r->event_id);
-    batch_add_out(batch, &out);
-    batch->tally.again++;
-}
-
-struct err publish_resend(struct lane *lane, struct batch *batch)
-{
-    for (size_t i = 0; i < batch->resend_count; i++) {
-        const struct resend *want = &batch->resends[i];
-        const struct key_state_row *ks = inbox_key_state(batch, want->key);
-        int64_t numbers[RECENT_MAX];
-        size_t count = ks == NULL ? 0 : recent_get(ks->recent, numbers);
-        struct outbox_row *rows;
-        size_t found;
-        metric_add(&lane_metric_round_trips, 1);
-        struct err e = lane->ports.store->outbox_get(lane->ports.store->self, want->slot, numbers, count,
-                                                     batch->arena, &rows, &found);
-        if (err_is(&e))
-            return e;
-        for (size_t j = 0; j < found; j++) {
-            Orderclerk__V1__OutboxBatch *stored;
-            e = unpack(batch->arena, &rows[j], &stored);
-            if (err_is(&e))
-                return e;
-            for (size_t k = 0; k < stored->n_records; k++) {
-                if (resend_matches(want, stored->records[k]))
-                    send_again(batch, want, stored->records[k]);
-            }
-        }
     }
     return err_ok();
 }

@@ -3,12 +3,14 @@
 
 #include <stdio.h>
 
-// Reads digits at *at; stops before anything else.
+// Reads digits at *at; stops before anything else. What doesn't fit is as much as fits.
 static uint64_t digits(const char **at, const char *end)
 {
     uint64_t n = 0;
-    while (*at < end && **at >= '0' && **at <= '9')
-        n = n * 10 + (uint64_t)(*(*at)++ - '0');
+    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+        if (__builtin_mul_overflow(n, UINT64_C(10), &n) ||
+            __builtin_add_overflow(n, (uint64_t)(**at - '0'), &n))
+            n = UINT64_MAX;
     return n;
 }
 
@@ -29,11 +31,13 @@ uint64_t sequences_get(struct bytes text, enum topic topic)
     return 0;
 }
 
-#define ENTRY_MAX 32 // " NN:" and 20 digits
+#define ENTRY_MAX 34 // a blank, 10 digits, a colon, 20 digits and the terminating zero, with one to spare
+// Text that isn't ours may have an entry in each byte, which comes out as "0:0 ".
+#define GROWTH_MAX 4
 
 struct bytes sequences_set(struct arena *arena, struct bytes text, enum topic topic, uint64_t sequence)
 {
-    char *out = arena_alloc(arena, text.size + ENTRY_MAX);
+    char *out = arena_alloc(arena, GROWTH_MAX * text.size + ENTRY_MAX);
     size_t size = 0;
     bool done = false;
     const char *at = text.data;
@@ -46,6 +50,8 @@ struct bytes sequences_set(struct arena *arena, struct bytes text, enum topic to
         if (at < end)
             at++;
         if (number == (uint64_t)topic) {
+            if (done)
+                continue; // the first one counts
             old = sequence;
             done = true;
         }
@@ -65,25 +71,33 @@ size_t recent_get(struct bytes text, int64_t ret_batch_nos[static RECENT_MAX])
     const char *at = text.data;
     const char *end = text.data == NULL ? NULL : at + text.size;
     while (at < end && count < RECENT_MAX) {
-        ret_batch_nos[count++] = (int64_t)digits(&at, end);
+        const uint64_t number = digits(&at, end);
+        ret_batch_nos[count++] = number > INT64_MAX ? INT64_MAX : (int64_t)number;
         if (at < end)
             at++;
     }
     return count;
 }
 
-struct bytes recent_add(struct arena *arena, struct bytes text, int64_t batch_no)
+static struct bytes recent_text(struct arena *arena, const int64_t *numbers, size_t count)
 {
-    int64_t numbers[RECENT_MAX];
+    char *out = arena_alloc(arena, count * ENTRY_MAX + 1);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%lld", i > 0 ? " " : "", (long long)numbers[i]);
+    }
+    return bytes_of(out, size);
+}
+
+struct bytes recent_add(struct arena *arena, struct bytes text, int64_t batch_no, struct bytes *ret_earlier)
+{
+    int64_t numbers[RECENT_MAX + 1];
     size_t count = recent_get(text, numbers);
     if (count > 0 && numbers[count - 1] == batch_no)
         return text;
-    size_t first = count == RECENT_MAX ? 1 : 0;
-    char *out = arena_alloc(arena, (count + 1) * ENTRY_MAX);
-    size_t size = 0;
-    for (size_t i = first; i < count; i++) {
-        size += (size_t)snprintf(out + size, ENTRY_MAX, "%lld ", (long long)numbers[i]);
-    }
-    size += (size_t)snprintf(out + size, ENTRY_MAX, "%lld", (long long)batch_no);
-    return bytes_of(out, size);
+    size_t first = count == RECENT_MAX ? RECENT_MAX / 2 : 0;
+    if (first > 0)
+        *ret_earlier = recent_text(arena, numbers, first);
+    numbers[count++] = batch_no;
+    return recent_text(arena, numbers + first, count - first);
 }

@@ -10,8 +10,8 @@
 uint64_t sequences_get(struct bytes text, enum topic topic);
 struct bytes sequences_set(struct arena *arena, struct bytes text, enum topic topic, uint64_t sequence);
 
-// A key rarely sends in more batches than this in its life; what is older is not sent again.
-#define RECENT_MAX 32
+#define RECENT_MAX 32 // what is older is found through OutboxRecord.earlier: see resend.c
 // Numbers in rising order; returns how many (at most RECENT_MAX).
 size_t recent_get(struct bytes text, int64_t ret_batch_nos[static RECENT_MAX]);
-struct bytes recent_add(struct arena *arena, struct bytes text, int64_t batch_no); // once
+// Adds a number once. When there is no room, *ret_earlier gets the older half of the numbers; else it is left alone.
+struct bytes recent_add(struct arena *arena, struct bytes text, int64_t batch_no, struct bytes *ret_earlier);

@@ -19,10 +19,16 @@ static void check_recent(struct arena *arena, struct bytes text, int64_t batch_n
     int64_t before[RECENT_MAX], after[RECENT_MAX];
     const size_t count = recent_get(text, before);
     FUZZ_CHECK(count <= RECENT_MAX);
-    const struct bytes added = recent_add(arena, text, batch_no);
+    struct bytes earlier = bytes_of(NULL, 0);
+    int64_t moved[RECENT_MAX];
+    const struct bytes added = recent_add(arena, text, batch_no, &earlier);
     const size_t then = recent_get(added, after);
     FUZZ_CHECK(then > 0 && then <= RECENT_MAX && after[then - 1] == batch_no);
-    FUZZ_CHECK(then >= count);
+    const size_t older = recent_get(earlier, moved);
+    const size_t is_new = count > 0 && before[count - 1] == batch_no ? 0 : 1;
+    FUZZ_CHECK(older + then == count + is_new); // none is lost, in order
+    for (size_t i = 0; i < count; i++)
+        FUZZ_CHECK(before[i] == (i < older ? moved[i] : after[i - older]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -199,6 +199,38 @@ static void resend_on_control(void **state)
     }
 }
 
+// However long ago it was: more batches than key_state names, several times over.
+static void old_records_are_sent_again_too(void **state)
+{
+    enum { MANY = 150 };
+    struct harness *h = *state;
+    for (uint64_t i = 1; i <= MANY; i++) {
+        send(h, A, "", i, false);
+        send(h, B, "", i, false); // another key in the same batches
+        harness_run(h);
+    }
+    struct head head;
+    while (harness_take(h, TOPIC_VALIDATION_EVENTS, &head) != NULL)
+        assert_false(head.again);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_RESEND); // from 1
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_non_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &head));
+        assert_true(bytes_is(head.key, A));
+        assert_true(head.again && head.sequence == i);
+    }
+    assert_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &head));
+    for (uint64_t i = 3; i <= MANY; i += 49) { // a command again brings its own answer again, once
+        send(h, B, "", i, true);
+        send(h, B, "", i, true);
+        harness_run(h);
+        assert_non_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &head));
+        assert_true(bytes_is(head.key, B));
+        assert_true(head.again && head.sequence == i);
+        assert_null(harness_take(h, TOPIC_VALIDATION_EVENTS, &head));
+    }
+    assert_int_equal(count_of(h, B), MANY);
+}
+
 static void a_gap_is_held_until_it_is_filled(void **state)
 {
     struct harness *h = *state;
@@ -493,6 +525,7 @@ int main(void)
         T(foreign_records_are_known_by_id),
         T(again_brings_the_same_answer),
         T(resend_on_control),
+        T(old_records_are_sent_again_too),
         T(a_gap_is_held_until_it_is_filled),
         T(an_old_gap_asks_the_writer_again),
         T(rejected_input_holds_its_order_only),
