@@ -2,6 +2,7 @@
 #include "orderctl/audit_rules.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define RATE_DEFAULT   10000 // records and rows a second: a tenth of a core of the broker and of the database
-#define PATIENCE_S     60    // for a slot to publish what its rows say
+#define PATIENCE_S     60    // for slots to publish what their rows say: a recovery takes less
 #define POLL_MS        100
 #define FINDINGS_SHOWN 1000
 #define WINDOW_BYTES   (8u << 20) // of decoded records
@@ -39,6 +39,7 @@ struct verify {
     uint64_t finding_count, rows, compared, not_covered, unsettled_count;
     uint64_t waiting; // orders whose rows are ahead
     instant since;
+    int64_t patience_s;
     struct uuid only; // nil: all orders
 };
 
@@ -268,11 +269,11 @@ static struct err read_selected_rows(struct verify *v, size_t known)
 
 // ---- rows that are ahead
 
-// Waits until every slot has published what its kept rows need; a slot that doesn't within PATIENCE_S keeps its orders
-// unsettled. published: per partition.
+// Waits until every slot has published what its kept rows need; one that doesn't within --patience keeps its orders unsettled.
+// published: per partition.
 static struct err wait_published(struct verify *v, int64_t *published)
 {
-    const int64_t until = ctl_audit_now_us() + PATIENCE_S * INSTANT_SECOND;
+    const int64_t until = ctl_audit_now_us() + v->patience_s * INSTANT_SECOND;
     const int32_t partitions = kafka_reader_partitions(v->reader);
     int64_t *needed = arena_new_array(v->kept, int64_t, (size_t)partitions);
     const struct audit_order *order;
@@ -490,8 +491,10 @@ static enum ctl_exit open_and_run(struct verify *v)
 enum ctl_exit ctl_audit_sagas(struct ctl *ctl)
 {
     int64_t rate;
+    int64_t patience_s;
     instant since;
-    if (!ctl_audit_number(ctl, "rate", RATE_DEFAULT, &rate) || !ctl_audit_since(ctl, &since))
+    if (!ctl_audit_number(ctl, "rate", RATE_DEFAULT, &rate) ||
+        !ctl_audit_number(ctl, "patience", PATIENCE_S, &patience_s) || !ctl_audit_since(ctl, &since))
         return CTL_USAGE;
     struct verify *v = calloc(1, sizeof *v);
     if (v == NULL)
@@ -506,6 +509,7 @@ enum ctl_exit ctl_audit_sagas(struct ctl *ctl)
     v->findings = json_array();
     v->unsettled = json_array();
     v->since = since;
+    v->patience_s = patience_s;
     const enum ctl_exit status = open_and_run(v);
     pg_close(v->pg);
     audit_fold_free(v->fold);

@@ -117,5 +117,5 @@ enum ctl_exit ctl_saga(struct ctl *ctl)
         return ctl_audit_sagas(ctl);
     return ctl_usage(
         "orderctl saga check | render | explain STATE EVENT | explain RULE | verify [--since T] [--order "
-        "ORDER] [--rate N]");
+        "ORDER] [--rate N] [--patience S]");
 }

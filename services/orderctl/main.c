@@ -28,7 +28,7 @@ static const char help[] =
     "  stock reconcile [--sku S] [--repair --reason TEXT]\n"
     "                                         counters against the ledger, the queue and the orders' shares\n"
     "  saga check|render|explain\n"
-    "  saga verify [--since T] [--order ORDER] [--rate N]\n"
+    "  saga verify [--since T] [--order ORDER] [--rate N] [--patience S]\n"
     "                                         rebuilds sagas from order-events and compares them with "
     "PostgreSQL;\n"
     "                                         T: an instant or 2h, 7d ago; N: records and rows a second "

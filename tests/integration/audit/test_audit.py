@@ -15,7 +15,7 @@ from oclocal import demo, postgres, services
 from protos import load
 from stack import Stack
 
-EQUAL, REFUSED, USAGE, DIFFERS = 0, 1, 2, 5
+EQUAL, REFUSED, USAGE, NO_ANSWER, NOT_YET, DIFFERS = range(6)
 OPERATOR = "operator-1"
 LIMIT_S = 120
 BUSY_AUDITS = 3  # while orders are under way
@@ -119,7 +119,7 @@ def test_parts_and_pace(stack, audit):
     assert audit.run("saga", "verify", "--since", "yesterday").returncode == USAGE
     assert audit.run("saga", "verify", "--rate", "-1").returncode == USAGE
     assert audit.run("saga", "verify", "--order", "SO-none").returncode == REFUSED
-    assert audit.run("saga", "verify", "--pg", "host=127.0.0.1 port=1 dbname=x").returncode == 3
+    assert audit.run("saga", "verify", "--pg", "host=127.0.0.1 port=1 dbname=x").returncode == NO_ANSWER
     people = audit.run("saga", "verify")
     assert people.returncode == EQUAL and "0 divergences" in people.stdout
 
@@ -160,12 +160,13 @@ class Kept:
         self.stack, self.table, self.order = stack, table, order
 
     def __enter__(self):
-        self.stack.sql(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM orchestrator.{self.table} WHERE order_id = %s", self.order)
+        self.kept = f"kept_{self.table}"
+        self.stack.sql(f"CREATE TEMPORARY TABLE {self.kept} AS SELECT * FROM orchestrator.{self.table} WHERE order_id = %s", self.order)
 
     def __exit__(self, *_):
         self.stack.sql(f"DELETE FROM orchestrator.{self.table} WHERE order_id = %s", self.order)
-        self.stack.sql(f"INSERT INTO orchestrator.{self.table} SELECT * FROM kept")
-        self.stack.sql("DROP TABLE kept")
+        self.stack.sql(f"INSERT INTO orchestrator.{self.table} SELECT * FROM {self.kept}")
+        self.stack.sql(f"DROP TABLE {self.kept}")
 
 
 def victim(stack: Stack):
@@ -204,6 +205,27 @@ def test_a_row_that_no_record_tells_of_is_found(stack, audit):
         stack.sql("DELETE FROM orchestrator.saga WHERE order_id = %s", stray)
     assert {row["order_id"] for row in found} == {stray}
     assert ("topic", "no record") in {(row["field"], row["topic"]) for row in found}
+
+
+def test_a_row_whose_records_are_not_published_yet_is_no_divergence(stack, audit):
+    """As between an orchestrator's commit and the broker's answer; at rest no lane writes its slot's numbers."""
+    order = victim(stack)
+    slot = stack.value("SELECT slot FROM orchestrator.saga WHERE order_id = %s", order.id)
+    published = stack.value("SELECT published_no FROM orchestrator.slot WHERE p = %s", slot)
+    with Kept(stack, "saga", order.id), Kept(stack, "saga_history", order.id):
+        stack.sql("INSERT INTO orchestrator.saga_history SELECT order_id, revision + 1, at, rule_id, from_state, to_state, event, topic, "
+                  "record_partition, record_offset, causation_id FROM orchestrator.saga_history WHERE order_id = %s AND revision = %s",
+                  order.id, order.revision)
+        stack.sql("UPDATE orchestrator.saga SET revision = revision + 1 WHERE order_id = %s", order.id)
+        stack.sql("UPDATE orchestrator.slot SET published_no = batch_no - 1 WHERE p = %s", slot)
+        try:
+            waiting = audit.verify("--patience", "1", expect=NOT_YET)
+        finally:
+            stack.sql("UPDATE orchestrator.slot SET published_no = %s WHERE p = %s", published, slot)
+        told = audit.verify(expect=DIFFERS)
+    assert (waiting["divergences"], waiting["unsettled"]) == ([], [order.id])
+    assert [(row["field"], row["order_id"], row["revision"]) for row in told["divergences"]] == [("revision", order.id, order.revision + 1)]
+    audit.verify()
 
 
 # ---- stock changed behind inventory's back
