@@ -34,6 +34,8 @@ class Applied:
         for commands, answers in ANSWERED.items():
             service = self._run.topics[commands].readers[0]
             for at, ids in enumerate(logs[commands].ids):
+                if at in self._run.strangers:
+                    continue
                 causes = self._causes[answers][at] or ()
                 done = (ids or ())[:read[service, commands][at]]
                 # Inventory also tells of goods that came in for an order: those have other causes.

@@ -132,6 +132,6 @@ class Clients:
         for order_id in others.values():
             lost.fail(order_id, "an acknowledged request of its client was not kept")
         for at, saga in enumerate(self._saga):
-            if saga:
+            if saga and at not in self._run.strangers:
                 invented.check(bool(known[at] or self._acknowledged[at]), keys.names[at], "no client has sent it")
         keys.drop(known)

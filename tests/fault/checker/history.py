@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg2
+import topics
 from confluent_kafka import Consumer, TopicPartition
 
 Record = tuple[int, int, bytes, bytes]  # partition, offset, key, value
 
+EARLIEST, LATEST = -2, -1  # in the place of a time
+KAFKA_TIMEOUT_S = 30
 READ_TIMEOUT_S = 120  # without a single record
 BATCH_RECORDS = 10_000
 BATCH_ROWS = 5_000
@@ -36,40 +39,73 @@ class History(Protocol):
 
 
 class Live:
-    """Kafka, PostgreSQL and a run's folder. The tables are read as they were at one instant; the topics up to where they
-    ended when each was first asked for. `mark` before and after says whether the two belong together."""
+    """Kafka, PostgreSQL and a run's folder, as they were at one instant: see `cut`."""
 
     def __init__(self, folder: Path, pg: str, kafka: str, prefix: str):
         self._folder, self._prefix = folder, prefix
         self._consumer = Consumer({
             "bootstrap.servers": kafka, "group.id": "checker", "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 20,
             "fetch.message.max.bytes": 4 << 20, "queued.max.messages.kbytes": 128 << 10, "log_level": 3})
+        self._topics = topics.read()
         self._ends: dict[str, dict[int, tuple[int, int]]] = {}
         self._db = psycopg2.connect(pg)
         self._db.set_session(readonly=True, isolation_level="REPEATABLE READ")
+        self._before = psycopg2.connect(pg)
+        self._before.set_session(readonly=True, autocommit=True)
         self._types: dict[tuple[str, str], dict[str, str]] = {}
         self._cursors = 0
+        self._at_us = 0
 
     def close(self) -> None:
         self._db.close()
+        self._before.close()
         self._consumer.close()
 
-    def begin(self) -> None:
-        """Forgets what was read: the next look is at how things are then."""
+    def cut(self) -> tuple[bool, bool]:
+        """Fixes what is read from now on: the topics' ends, and a snapshot of the tables. True, …: no service has committed in
+        between, so the two belong together. …, True: everything was published and read up to the ends."""
         self._db.rollback()
-        self._ends.clear()
+        before = self._mark(self._before)
+        self._take_ends()
+        after = self._mark(self._db)
+        self._at_us = time.time_ns() // 1000
+        slots, positions = after
+        published = all(batch_no == published_no for *_, batch_no, published_no in slots)
+        found = {(schema, number, slot): offset for schema, slot, number, offset in positions}
+        schemas = {schema for schema, table, *_ in slots if table == "slot"}
+        read = all(found.get((reader, topic.number, partition), 0) == high for topic in self._topics for reader in topic.readers if reader in schemas
+                   for partition, (_, high) in self._ends[topic.name].items())
+        return before == after, published and read
+
+    @staticmethod
+    def _mark(db) -> tuple[list, list]:
+        """Changes whenever a service commits, publishes or reads on: its slots and its positions."""
+        with db.cursor() as cursor:
+            cursor.execute("SELECT table_schema, table_name FROM information_schema.tables WHERE table_name IN ('slot', 'ingress_slot', 'position') ORDER BY 1, 2")
+            tables = cursor.fetchall()
+            cursor.execute(" UNION ALL ".join(
+                f"SELECT '{schema}', '{table}', {'p' if table == 'slot' else 'i'}, epoch, batch_no, published_no FROM {schema}.{table}"
+                for schema, table in tables if table != "position") + " ORDER BY 1, 2, 3")
+            slots = cursor.fetchall()
+            cursor.execute(" UNION ALL ".join(f"SELECT '{schema}', p, topic, next_offset FROM {schema}.position"
+                                              for schema, table in tables if table == "position") + " ORDER BY 1, 2, 3")
+            return slots, cursor.fetchall()
 
     # ---- Kafka
     def _name(self, topic: str) -> str:
         return f"{self._prefix}{topic}.v1"
 
+    def _take_ends(self) -> None:
+        """All topics' in two requests: whoever asks partition by partition gets ends of different instants."""
+        known = self._consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
+        wanted = [(topic.name, partition) for topic in self._topics for partition in known[self._name(topic.name)].partitions]
+        low, high = ({(one.topic, one.partition): one.offset for one in self._consumer.offsets_for_times(
+            [TopicPartition(self._name(name), partition, which) for name, partition in wanted], KAFKA_TIMEOUT_S)} for which in (EARLIEST, LATEST))
+        self._ends = {topic.name: {} for topic in self._topics}
+        for name, partition in wanted:
+            self._ends[name][partition] = (low[self._name(name), partition], high[self._name(name), partition])
+
     def ends(self, topic: str) -> dict[int, tuple[int, int]]:
-        if topic not in self._ends:
-            name = self._name(topic)
-            known = self._consumer.list_topics(name, 30).topics[name]
-            if known.error is not None:
-                raise RuntimeError(f"{name}: {known.error}")
-            self._ends[topic] = {number: self._consumer.get_watermark_offsets(TopicPartition(name, number), 30) for number in sorted(known.partitions)}
         return self._ends[topic]
 
     def records(self, topic: str) -> Iterator[Record]:
@@ -126,21 +162,6 @@ class Live:
         groups = ", ".join(self._column(schema, table, name) for name in by.split())
         return self._select(f"SELECT {groups}, count(*), max({most}) FROM {schema}.{table} GROUP BY {', '.join(by.split())}")
 
-    def mark(self) -> tuple:
-        """Moves whenever a service commits, publishes or reads on."""
-        self._db.rollback()
-        marks = []
-        with self._db.cursor() as cursor:
-            cursor.execute("SELECT table_schema, table_name FROM information_schema.tables WHERE table_name IN ('slot', 'ingress_slot') ORDER BY 1, 2")
-            for schema, table in cursor.fetchall():
-                cursor.execute(f"SELECT sum(epoch), sum(batch_no), sum(published_no) FROM {schema}.{table}")
-                marks.append((schema, table, *cursor.fetchone()))
-            for schema in sorted({schema for schema, table, *_ in marks if table == "slot"}):
-                cursor.execute(f"SELECT sum(next_offset) FROM {schema}.position")
-                marks.append((schema, *cursor.fetchone()))
-        self._db.rollback()
-        return tuple(marks)
-
     # ---- files
     def lines(self, name: str) -> Iterator[dict]:
         path = self._folder / name
@@ -149,4 +170,6 @@ class Live:
         with open(path, encoding="utf-8") as file:
             for line in file:
                 if line.endswith("\n") and line.strip():  # a killed writer's last line may be cut
-                    yield json.loads(line)
+                    found = json.loads(line)
+                    if found.get("at_us", 0) <= self._at_us:  # the receivers' logs may go on
+                        yield found

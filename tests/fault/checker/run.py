@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "doubles"))
+import protos
+import topics
 
-import protos  # noqa: E402
-import topics  # noqa: E402
-
-from .history import History  # noqa: E402
-from .keys import Keys  # noqa: E402
-from .report import Report  # noqa: E402
+from .history import History
+from .keys import Keys
+from .report import Report
 
 SERVICES = ("intake", "validator", "inventory", "fulfillment", "notifier", "orchestrator", "desk")  # with a lane: their schemas
 INGRESSES = ("intake", "fulfillment")  # schemas with ways in
@@ -28,6 +24,7 @@ class Run:
         self.topics = {topic.name: topic for topic in topics.read()}
         self.topic_of = {topic.number: topic.name for topic in self.topics.values()}
         self.injected: dict[str, set[tuple[int, int]]] = {}  # by topic: partition and offset of records that the harness wrote
+        self.strangers: set[int] = set()  # numbers of keys that only such records speak of: made up
         self._take_faults()
 
     def message(self, topic: str):

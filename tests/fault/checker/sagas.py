@@ -124,7 +124,8 @@ class Sagas:
                 differences.append("order-state's newest record isn't the document")
             if differences:
                 rebuilt.fail(order_id, "; ".join(differences))
-            self._at_rest(rest, order_id, state, waiting_on or "", deadline, tasks[at])
+            if at not in self._run.strangers:
+                self._at_rest(rest, order_id, state, waiting_on or "", deadline, tasks[at])
             each(order_id, at, state, doc)
         for at, name in enumerate(self._keys.names):
             if self._revision[at] and not seen[at]:

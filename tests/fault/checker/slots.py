@@ -106,4 +106,4 @@ class Slots:
             if held:
                 keys.setdefault(key, f"is held by {schema}: {held} {detail or ''}")
         for key, text in keys.items():
-            inv.check(key in because_injected, key, text)
+            inv.check(key in because_injected or self._run.keys.number(key) in self._run.strangers, key, text)

@@ -605,6 +605,24 @@ def test_what_was_injected_may_be_held_or_a_dead_letter():
     assert "1 dead letters + 1 held" in report.numbers["records"]
 
 
+def test_what_follows_from_a_made_up_order_is_no_violation():
+    """Records on the wrong topics, of an order that nobody has sent: notifier and desk have taken them for what they seem to be."""
+    world = World()
+    for topic, reader in (("commands.notifier", "notifier"), ("order-events", "desk")):
+        like = world.topics[topic][0]
+        record = _append(world, topic, [like[0], 0, STRANGER.encode(), b""], world.types[topic](event_id=STRANGER, order_id=STRANGER, sequence=1), (reader,))
+        world.tables[reader, "key_state"].append({"key": STRANGER, "read": f"{world.catalogue[topic].number}:1", "held": None, "held_detail": None})
+        world.files["injected.jsonl"].append({"topic": f"t.{topic}.v1", "partition": record[0], "offset": record[1], "key": STRANGER})
+    world.tables["desk", "timeline"].append({"order_id": STRANGER, "topic": 2, "sequence": 1})
+    world.tables["notifier", "notification"].append({**world.row("notifier", "notification", order_id=DONE), "causing_event": STRANGER, "id": STRANGER,
+                                                     "order_id": STRANGER})
+    world.tables["orchestrator", "key_state"].append({"key": STRANGER, "read": "", "held": "UNKNOWN", "held_detail": "no such order"})
+    report = check(world)
+    assert report.good, report.text()
+    del world.files["injected.jsonl"][:]
+    assert {"I9", "I10", "I12", "I15"} & broken(check(world))
+
+
 def test_repeated_histories_are_whole_and_large():
     history = Repeated(400)
     report = check(history)

@@ -56,10 +56,12 @@ def read(run: Run, name: str, take: Take | None = None, *, head: bool = False, q
             if sequenced and not mine:
                 invariant.fail(key.decode(errors="replace"), f"{name}/{partition}@{offset} can't be read and was not injected")
             continue
+        at = number_of(message.order_id)
         if sequenced and mine:
             log.injected.add((partition, offset))
+            if message.sequence > len(log.ids[at] or ()):
+                run.strangers.add(at)
             continue
-        at = number_of(message.order_id)
         if sequenced:
             fresh = _next_in_order(log, invariant, message, at)
         elif versioned:
@@ -70,6 +72,7 @@ def read(run: Run, name: str, take: Take | None = None, *, head: bool = False, q
             fresh = _first_of_its_id(log, message, at)
             if fresh and mine:
                 log.foreign[at] = log.foreign.get(at, 0) + 1
+                run.strangers.add(at)
         log.copies += not fresh
         if take:
             take(message, at, record, fresh)
