@@ -38,7 +38,7 @@ struct bus_event {
     const int32_t *slots;     // likewise
     size_t slot_count;
     uint64_t tag;
-    const char *text; // BUS_FAILED, BUS_POSITION
+    const char *text; // BUS_FAILED, BUS_POSITION; valid until the next poll or reopen
 };
 
 struct bus_out {

@@ -110,13 +110,15 @@ static void take_event(struct lane *lane, const struct bus_event *event)
         publish_report(lane, event->tag);
         return;
     case BUS_FAILED: {
+        // The text goes with the client.
+        LOG(LOG_ERROR, "the Kafka client is made anew", log_s("why", event->text));
         lane_drop(lane, event->text);
         struct err e = lane->ports.bus->reopen(lane->ports.bus->self);
         lane->assigned_count = 0;
         lane->phase = LANE_JOINING;
         lane->member = false;
-        LOG(LOG_ERROR, "the Kafka client is made anew", log_s("why", event->text),
-            log_s("error", err_is(&e) ? e.text : NULL));
+        if (err_is(&e))
+            LOG(LOG_ERROR, "the Kafka client can't be made anew", log_s("error", e.text));
         return;
     }
     case BUS_POSITION:

@@ -292,6 +292,53 @@ static void a_stopped_process_that_wakes_up_changes_nothing(void **state)
     settle(w);
 }
 
+// The Kafka client of process 0, which breaks now and then: what it said is gone with it.
+static struct {
+    struct bus_port made;
+    char *said;
+    unsigned polls;
+    unsigned failures;
+} client;
+
+static void poll_until_it_breaks(void *self, int64_t timeout_us, struct bus_event *ret_event)
+{
+    if (client.failures > 0 && ++client.polls % 17 == 0) {
+        client.failures--;
+        client.said = strdup("an out of order sequence number");
+        *ret_event = (struct bus_event){.kind = BUS_FAILED, .text = client.said};
+        return;
+    }
+    client.made.poll(self, timeout_us, ret_event);
+}
+
+static struct err make_anew(void *self)
+{
+    assert_non_null(client.said);
+    free(client.said);
+    client.said = NULL;
+    return client.made.reopen(self);
+}
+
+static void a_broken_client_is_made_anew(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    start(w, 1);
+    struct bus_port *port = w->processes[0].member;
+    client.made = *port;
+    client.failures = 20;
+    port->poll = poll_until_it_breaks;
+    port->reopen = make_anew;
+    for (int round = 0; round < 800; round++) {
+        int order = (int)(next_random(w) % ORDERS);
+        if (w->sent[order] < MESSAGES)
+            send_next(w, order);
+        turn(w);
+    }
+    assert_int_equal(client.failures, 0);
+    settle(w);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -300,6 +347,7 @@ int main(void)
         T(processes_die_at_any_time),
         T(every_call_of_the_store_may_fail),
         T(a_stopped_process_that_wakes_up_changes_nothing),
+        T(a_broken_client_is_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
