@@ -305,7 +305,7 @@ void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t
     struct input at = {.kind = INPUT_MESSAGE, .key = record->key, .slot = slot};
     int64_t place[4] = {(int64_t)record->topic, record->partition, record->offset, settled ? 1 : 0};
     at.head.id = uuid_from_name("dead-letter", bytes_of(place, sizeof place));
-    if (at.key.size == 0)
+    if (at.key.size == 0 || !bytes_is_utf8(at.key)) // the letter itself must be readable
         at.key = bytes_str("unknown");
     const struct input *current = batch->current;
     struct uuid id = batch->current_id;

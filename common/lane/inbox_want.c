@@ -17,9 +17,8 @@ struct err input_decode(struct batch *batch, const struct raw *raw, struct input
     if (err_is(&e))
         return e;
     if (!bytes_equal(in.head.key, raw->key)) {
-        return err_make(ERR_REJECT, "UNDECODABLE: order_id \"%.*s\" isn't the record's key \"%.*s\"",
-                        (int)in.head.key.size, (const char *)in.head.key.data, (int)raw->key.size,
-                        (const char *)raw->key.data);
+        return err_make(ERR_REJECT, "UNDECODABLE: order_id \"%.*s\" isn't the record's key",
+                        (int)in.head.key.size, (const char *)in.head.key.data);
     }
     in.key = in.head.key;
     const struct topic_info *info = topic_info(raw->topic);
@@ -32,6 +31,9 @@ struct err input_decode(struct batch *batch, const struct raw *raw, struct input
     if (in.message == NULL) {
         return err_make(ERR_REJECT, "UNDECODABLE: not a %s", info->descriptor->name);
     }
+    const char *not_utf8 = message_not_utf8(in.message);
+    if (not_utf8 != NULL)
+        return err_make(ERR_REJECT, "UNDECODABLE: %s isn't UTF-8", not_utf8);
     *ret_input = in;
     return err_ok();
 }

@@ -189,10 +189,57 @@ struct err head_read(struct bytes value, struct head *ret_head)
         return err_make(ERR_REJECT, "UNDECODABLE: event_id (field 1) is missing");
     if (head.key.size == 0)
         return err_make(ERR_REJECT, "UNDECODABLE: order_id (field 2) is missing");
+    const struct bytes texts[] = {head.event_id, head.key, head.source, head.causation_id};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i].size > 0 && !bytes_is_utf8(texts[i]))
+            return err_make(ERR_REJECT, "UNDECODABLE: a common field (1, 2, 3 or 6) isn't UTF-8 without NUL");
     if (!uuid_parse(head.event_id, &head.id))
         head.id = uuid_from_name("foreign-event", head.event_id);
     *ret_head = head;
     return err_ok();
+}
+
+// ---- texts
+
+static const char *value_not_utf8(const ProtobufCFieldDescriptor *field, const void *at)
+{
+    const void *value;
+    memcpy(&value, at, sizeof value); // a string or a message: pointers both
+    if (value == NULL)
+        return NULL;
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+        return message_not_utf8(value);
+    return bytes_is_utf8(bytes_str(value)) ? NULL : field->name;
+}
+
+static const char *field_not_utf8(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+    const char *base = (const char *)message;
+    size_t count = 1;
+    const char *values = base + field->offset;
+    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
+        uint32_t which;
+        memcpy(&which, base + field->quantifier_offset, sizeof which);
+        count = which == field->id;
+    } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        memcpy(&count, base + field->quantifier_offset, sizeof count);
+        memcpy(&values, base + field->offset, sizeof values);
+    }
+    const char *name = NULL;
+    for (size_t i = 0; i < count && name == NULL; i++)
+        name = value_not_utf8(field, values + i * sizeof(void *));
+    return name;
+}
+
+const char *message_not_utf8(const ProtobufCMessage *message)
+{
+    const char *name = NULL;
+    for (unsigned i = 0; i < message->descriptor->n_fields && name == NULL; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        if (field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE)
+            name = field_not_utf8(message, field);
+    }
+    return name;
 }
 
 // ---- writing

@@ -50,12 +50,17 @@ struct head {
     bool again;
 };
 
-// Reads the common fields of any record without knowing its type. REJECT: not protobuf, or event_id or key missing.
+// Reads the common fields of any record without knowing its type. REJECT: not protobuf, event_id or key missing, or a text
+// that isn't UTF-8 without NUL.
 struct err head_read(struct bytes value, struct head *ret_head) ERR_MUST_CHECK;
 
 // Encodes head's fields followed by message's own (whose common fields, but saga_revision, are left empty): protobuf
 // takes fields in any order. saga_revision is the message's.
 struct bytes head_write(struct arena *arena, const struct head *head, const ProtobufCMessage *message);
+
+// The name of a text that isn't UTF-8, in the message or whatever is nested in it; NULL: all are. protobuf asks for UTF-8,
+// protobuf-c doesn't look, and PostgreSQL takes nothing else.
+const char *message_not_utf8(const ProtobufCMessage *message);
 
 // The name of the set member of the message's oneof `body`, e.g. "orderclerk.v1.OrderEvent.registered" -> its ce_type
 // "orderclerk.v1.OrderRegistered"; the message's own name where there is no oneof.

@@ -27,7 +27,7 @@ uint32_t fuzz_below(struct fuzz_source *source, uint32_t bound)
     return value % bound;
 }
 
-int64_t fuzz_number(struct fuzz_source *source)
+static int64_t any_number(struct fuzz_source *source)
 {
     static const int64_t edges[] = {
         0,         1,         -1,        INT32_MAX, INT32_MIN,     UINT32_MAX,
@@ -41,6 +41,12 @@ int64_t fuzz_number(struct fuzz_source *source)
     for (int i = 0; i < (kind < 230 ? 2 : 8); i++)
         value = value << 8 | fuzz_byte(source);
     return (int64_t)value;
+}
+
+int64_t fuzz_number(struct fuzz_source *source)
+{
+    const int64_t number = any_number(source);
+    return source->limit > 0 ? number % source->limit : number;
 }
 
 struct bytes fuzz_piece(struct fuzz_source *source, struct arena *arena, size_t most)

@@ -22,6 +22,7 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *condition);
 // The input as a series of choices; after its end every choice is 0.
 struct fuzz_source {
     const uint8_t *at, *end;
+    int64_t limit; // of numbers; 0: none
 };
 static inline struct fuzz_source fuzz_source_of(const uint8_t *data, size_t size)
 {

@@ -79,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!err_is(&e)) {
             check_head(&in);
             message_type(in.message);
+            FUZZ_CHECK(message_not_utf8(in.message) == NULL);
             check_rewrite(arena, &in);
         }
     }

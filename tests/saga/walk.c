@@ -229,7 +229,8 @@ static void assert_ended_well(struct life *life)
             fail_msg("%s is left %s", doc->steps[i]->name, doc->steps[i]->state);
     assert_int_equal(doc->n_holds, 0);
     assert_int_equal(life_held(life), 0); // inventory holds nothing for it any more
-    if (doc->invoiced_minor == 0)
+    // What was paid for goods that didn't ship is given back; of an order that is worth nothing, as of any, too much may be paid.
+    if (doc->invoiced_minor == 0 && strcmp(doc->state, "COMPLETED") != 0)
         assert_int_equal(doc->paid_minor, doc->credited_minor);
 }
 

@@ -92,12 +92,42 @@ static void what_is_no_message_is_refused(void **state)
     }
 }
 
+// PostgreSQL refuses text that isn't UTF-8 or has a NUL, even to look it up: no input may carry one.
+static void texts_are_utf8(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(4096);
+    Orderclerk__V1__Order order = ORDERCLERK__V1__ORDER__INIT;
+    Orderclerk__V1__OrderLine line = ORDERCLERK__V1__ORDER_LINE__INIT;
+    Orderclerk__V1__OrderLine *lines[] = {&line};
+    order.lines = lines;
+    order.n_lines = 1;
+    Orderclerk__V1__SubmitOrder submit = ORDERCLERK__V1__SUBMIT_ORDER__INIT;
+    submit.order = &order;
+    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
+    request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_SUBMIT;
+    request.submit = &submit;
+    line.product_code = (char *)"上海";
+    assert_null(message_not_utf8(&request.base));
+    line.product_code = (char *)"\xE4\xB8";
+    assert_string_equal(message_not_utf8(&request.base), "product_code");
+
+    static const struct bytes keys[] = {{"\xff", 1}, {"a\0b", 3}};
+    for (size_t i = 0; i < 2; i++) {
+        struct head head = {.event_id = bytes_str("e"), .key = keys[i]};
+        struct err e = head_read(head_write(arena, &head, &request.base), &head);
+        assert_int_equal(e.class, ERR_REJECT);
+    }
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_topic_has_the_common_fields),
         cmocka_unit_test(head_survives_the_wire),
         cmocka_unit_test(what_is_no_message_is_refused),
+        cmocka_unit_test(texts_are_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
