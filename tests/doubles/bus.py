@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timezone
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from google.protobuf.message import DecodeError
 from murmur2 import partition
 
 METADATA_TIMEOUT_S = 30
@@ -25,6 +26,14 @@ def message_type(message) -> str:
     """The type of the body that is set, as in our services' ce_type: orderclerk.v1.ErpAccepted."""
     body = message.WhichOneof("body") if "body" in message.DESCRIPTOR.oneofs_by_name else None
     return getattr(message, body).DESCRIPTOR.full_name if body else message.DESCRIPTOR.full_name
+
+
+def message_of(kind, record):
+    """A record's message. DecodeError: it is none, or speaks of another order than its key says, as our services also refuse it."""
+    message = kind.FromString(record.value() or b"")
+    if message.order_id.encode() != record.key():
+        raise DecodeError(f"about {message.order_id}, under the key {record.key()!r}")
+    return message
 
 
 def cloud_headers(message, source: str) -> list[tuple[str, bytes]]:

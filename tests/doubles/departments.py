@@ -182,9 +182,9 @@ class Departments:
     def _take(self, record) -> None:
         try:
             if record.topic() == self._events:
-                self._take_event(record, self._pb.order_events.OrderEvent.FromString(record.value()))
+                self._take_event(record, bus.message_of(self._pb.order_events.OrderEvent, record))
             else:
-                command = self._pb.commands.DepartmentCommand.FromString(record.value())
+                command = bus.message_of(self._pb.commands.DepartmentCommand, record)
                 self._log("command", record, command)
                 self._take_command(record, command, time.monotonic() + JOIN_WAIT_S)
         except DecodeError as error:

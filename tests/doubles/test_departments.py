@@ -6,6 +6,7 @@ import bus
 import departments
 import protos
 import pytest
+from google.protobuf.message import DecodeError
 
 pb = protos.load()
 TODAY = date(2026, 11, 24)
@@ -83,6 +84,19 @@ def test_production_reports_made_lines_only(rules):
     slipped = rules.produce(lines, {"departments": {"produce": "slip", "earliest_date": "2027-02-01"}})
     assert [field for field, _ in slipped] == ["production_progress", "schedule_slipped", "production_done"]
     assert [field for field, _ in rules.produce(lines, {"departments": {"produce": "never"}})] == ["production_progress"]
+
+
+class Record:
+    def __init__(self, key: bytes, value: bytes):
+        self.key, self.value = lambda: key, lambda: value
+
+
+def test_a_record_under_another_orders_key_is_no_command():
+    kind, value = pb.commands.DepartmentCommand, command(payment_due=pb.commands.PaymentDue(amount_minor=500)).SerializeToString()
+    assert bus.message_of(kind, Record(b"o1", value)).payment_due.amount_minor == 500
+    for key, spoilt in ((b"o2", value), (b"o1", value[:-1]), (b"o1", b"")):
+        with pytest.raises(DecodeError):
+            bus.message_of(kind, Record(key, spoilt))
 
 
 def test_cloud_event_headers():
