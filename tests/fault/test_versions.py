@@ -104,6 +104,8 @@ def test_running_orders_keep_their_definition(stack, tmp_path, monkeypatch):
     history = run.finish(tmp_path)
     ended_by_version(run, history, 1, old)
     ended_by_version(run, history, 2, new)
-    unexplained = stack.value("SELECT count(*) FROM orchestrator.saga_history h JOIN orchestrator.saga s USING (order_id) LEFT JOIN orchestrator.saga_rule r "
-                              "ON r.version = s.definition_version AND r.rule_id = h.rule_id WHERE r.rule_id IS NULL OR NOT s.definition = ANY(string_to_array(r.definitions, ' '))")
+    unexplained = stack.value(
+        "SELECT count(*) FROM orchestrator.saga_history h JOIN orchestrator.saga s USING (order_id) "
+        "LEFT JOIN orchestrator.saga_rule r ON r.version = s.definition_version AND r.rule_id = h.rule_id "
+        "WHERE r.rule_id IS NULL OR NOT s.definition = ANY(string_to_array(r.definitions, ' '))")
     assert unexplained == 0, "transitions that no rule of their own version explains"
