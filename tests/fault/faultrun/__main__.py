@@ -7,6 +7,7 @@ import json
 import math
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -171,6 +172,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, signal.default_int_handler)  # the stack goes down with the run, also in the background
     threading.excepthook = lambda args: print(f"{args.thread.name}: {args.exc_type.__name__}: {args.exc_value}", file=sys.stderr)
     assert set(services.SERVICE_NAMES) == set(points.WHERE), "a service without fault points"
     sys.exit(main())

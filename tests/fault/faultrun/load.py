@@ -146,7 +146,7 @@ class Load:
         while not (self._stop.is_set() and self._next >= self.orders_min):
             number = self._take_number()
             if number is None:
-                self._stop.wait(POLL_S) or time.sleep(POLL_S)  # polls for room
+                time.sleep(POLL_S)  # polls for room
                 continue
             self._submit(number)
 
@@ -180,7 +180,7 @@ class Load:
 
     def _racer(self) -> None:
         """Cancels some orders whose goods are being released, so that shipment and cancel are under way at once, and what is short."""
-        while not self._stop.is_set() or self._racing:
+        while (not self._stop.is_set() or self._racing) and not self.errors:
             ready = []
             with self._lock:
                 for order_id in list(self._racing):
@@ -231,7 +231,7 @@ class Load:
             return len(self._unfinished)
 
     def _watch(self) -> None:
-        while not self._stop.is_set() or self._racing or self.in_flight():
+        while (not self._stop.is_set() or self._racing or self.in_flight()) and not self.errors:
             self.refresh()
             time.sleep(POLL_S)
 

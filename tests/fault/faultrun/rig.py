@@ -21,6 +21,7 @@ from faultrun.record import RunFolder
 PROXIED = f"{kafka.NAME}:proxied"  # the broker's second listener; what it advertises is the proxy
 READY_S = 180
 WAL_SIZE = "256m"
+AWAY = ("08", "53", "57P", "58", "XX")  # SQLSTATE: connection, resources, shutdown, input and output, internal
 BROKER_ROUTE = "kafka"
 INSTANCES = {service.name: service.processes for service in services.SERVICES}
 # Instances that faults add for a time: a second process to take over from, more of inventory for the storm.
@@ -247,10 +248,10 @@ class Rig:
                 cursor.execute(statement, values or None)
                 return cursor.fetchall() if cursor.description else []
         except psycopg2.Error as error:
-            if not connection.closed and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-                raise
-            connection.close()  # a session that ends while it answers is told of as a plain DatabaseError
-            raise psycopg2.OperationalError(str(error)) from error
+            connection.close()
+            if error.pgcode is None or error.pgcode.startswith(AWAY):  # a session that ends while it answers: a plain DatabaseError
+                raise psycopg2.OperationalError(str(error)) from error
+            raise
 
     def try_sql(self, statement: str, *values) -> list[tuple] | None:
         """None while the database doesn't answer."""
