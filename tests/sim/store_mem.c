@@ -9,6 +9,42 @@
 
 // ---- loading
 
+// Rows whose first key column has this value: found by halving.
+static size_t first_of(const struct mem_table *t, struct value value)
+{
+    size_t low = 0;
+    size_t high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (mem_compare_column(t->table, t->rows[middle]->data, 0, value) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Values that rise (the lane asks in order) are looked up; others make a walk through the table.
+static bool rise(const struct store_query *q)
+{
+    for (size_t i = 1; i < q->value_count; i++) {
+        if (mem_compare_values(q->values[i - 1], q->values[i]) >= 0)
+            return false;
+    }
+    return true;
+}
+
+static size_t find_by_key(const struct mem_table *t, const struct store_query *q, struct mem_row **found)
+{
+    size_t count = 0;
+    for (size_t v = 0; v < q->value_count; v++) {
+        for (size_t i = first_of(t, q->values[v]);
+             i < t->count && mem_matches(t->table, t->rows[i]->data, 0, q->values[v]); i++)
+            found[count++] = t->rows[i];
+    }
+    return count;
+}
+
 static int by_due(const void *a, const void *b)
 {
     const struct key_state_row *left = (const void *)(*(struct mem_row *const *)a)->data;
@@ -58,8 +94,9 @@ static struct err answer(struct store_mem *m, struct store_query *q, struct aren
         return e;
     struct mem_table *t = mem_table_of(m->db, q->table);
     struct mem_row **found = arena_new_array(arena, struct mem_row *, t->count);
-    size_t count = 0;
-    for (size_t i = 0; i < t->count; i++) {
+    bool by_key = q->column == 0 && rise(q);
+    size_t count = by_key ? find_by_key(t, q, found) : 0;
+    for (size_t i = 0; !by_key && i < t->count; i++) {
         bool take = q->column == STORE_DUE ? is_due(q, (const void *)t->rows[i]->data, m->now)
                                            : is_wanted(q, t->rows[i]->data);
         if (take)
@@ -206,6 +243,8 @@ static struct err apply(struct store_mem *m, const struct store_changes *changes
 
 static void apply_slots(struct store_mem *m, const struct store_changes *changes)
 {
+    for (size_t i = 0; i < m->fence_count; i++)
+        mem_tell_published(m, m->fences[i].slot, m->fences[i].published_no);
     for (size_t i = 0; i < changes->position_count; i++) {
         const struct store_position *p = &changes->positions[i];
         mem_slot_of(m->db, p->slot)->next_offset[p->topic] = p->next_offset;
@@ -234,6 +273,8 @@ static struct err mem_commit(void *self, const struct store_changes *changes)
     if (err_is(&e)) {
         mem_undo_all(&undo);
     } else {
+        if (m->db->tap.committed != NULL)
+            m->db->tap.committed(m->db->tap.self, &m->port, m->fences, m->fence_count, changes);
         mem_undo_keep(&undo);
         apply_slots(m, changes);
     }
@@ -411,6 +452,29 @@ void store_mem_fail_nth(struct store_port *port, enum store_mem_call call, unsig
     m->fail_call = call;
     m->fail_in = nth;
     m->fail_how = fault;
+}
+
+void store_mem_on_change(struct store_mem_db *db, const struct store_mem_tap *tap)
+{
+    db->tap = *tap;
+}
+
+void store_mem_cut(struct store_port *port)
+{
+    struct store_mem *m = port->self;
+    mem_end_transaction(m);
+    m->connected = false;
+}
+
+bool store_mem_in_transaction(const struct store_port *port)
+{
+    return ((const struct store_mem *)port->self)->open;
+}
+
+const void *store_mem_row(struct store_mem_db *db, const struct table *table, size_t index)
+{
+    const struct mem_table *t = mem_table_of(db, table);
+    return index < t->count ? t->rows[index]->data : NULL;
 }
 
 // ---- for tests

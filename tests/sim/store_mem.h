@@ -44,6 +44,22 @@ void store_mem_on_call(struct store_port *port, store_mem_hook *hook, void *self
 void store_mem_fail_nth(struct store_port *port, enum store_mem_call call, unsigned nth,
                         enum store_mem_fault fault);
 
+// Told of what has just been changed, in the call that changes it.
+struct store_mem_tap {
+    void *self;
+    void (*claimed)(void *self, struct store_port *port, const struct slot_claim *claims, size_t count);
+    // The rows are changed already; slots and positions aren't yet.
+    void (*committed)(void *self, struct store_port *port, const struct slot_fence *fences,
+                      size_t fence_count, const struct store_changes *changes);
+    void (*published)(void *self, struct store_port *port, int32_t slot, int64_t published_no);
+};
+void store_mem_on_change(struct store_mem_db *db, const struct store_mem_tap *tap);
+// The connection is lost, whatever it was in the middle of: its next call says so.
+void store_mem_cut(struct store_port *port);
+bool store_mem_in_transaction(const struct store_port *port);
+
+// Each row in key order, as it is kept: valid until the next change. NULL past the end.
+const void *store_mem_row(struct store_mem_db *db, const struct table *table, size_t index);
 // What is committed, for tests: rows in key order, copied into the arena.
 size_t store_mem_rows(struct store_mem_db *db, const struct table *table, size_t column, struct value value,
                       struct arena *arena, void **ret_rows);

@@ -45,6 +45,7 @@ struct store_mem_db {
     struct mem_table *tables;
     size_t table_count;
     struct mem_slot *slots; // SLOTS_MAX
+    struct store_mem_tap tap;
     struct store_mem *ports;
 };
 
@@ -58,6 +59,7 @@ bool mem_any_locked(struct store_mem *m, const struct slot_fence *slots, size_t 
 struct err mem_slot_locked(void);
 int64_t mem_greater(int64_t a, int64_t b);
 
+void mem_tell_published(struct store_mem *m, int32_t slot, int64_t published_no);
 void mem_lock_row(struct store_mem *m, struct mem_row *row);
 void mem_unlock_rows(struct store_mem *m);
 void mem_end_transaction(struct store_mem *m);

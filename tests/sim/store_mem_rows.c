@@ -103,6 +103,37 @@ int mem_compare_keys(const struct table *table, const void *a, const void *b)
     return 0;
 }
 
+int mem_compare_values(struct value a, struct value b)
+{
+    switch (a.type) {
+    case COLUMN_UUID:
+        return uuid_compare(a.uuid, b.uuid);
+    case COLUMN_TEXT:
+        return bytes_compare(a.text, b.text);
+    case COLUMN_I64:
+    case COLUMN_I32:
+        return compare_i64(a.number, b.number);
+    case COLUMN_BOOL:
+    case COLUMN_BYTES:
+    case COLUMN_INSTANT:
+        break;
+    }
+    abort(); // not a type to look up by
+}
+
+int mem_compare_column(const struct table *table, const void *row, size_t column, struct value value)
+{
+    const struct column *c = &table->columns[column];
+    struct value own = {.type = c->type};
+    if (c->type == COLUMN_UUID)
+        own.uuid = *(const struct uuid *)cell(c, row);
+    else if (c->type == COLUMN_TEXT)
+        own.text = *(const struct bytes *)cell(c, row);
+    else
+        own.number = c->type == COLUMN_I32 ? *(const int32_t *)cell(c, row) : *(const int64_t *)cell(c, row);
+    return mem_compare_values(own, value);
+}
+
 bool mem_matches(const struct table *table, const void *row, size_t column, struct value value)
 {
     assert(column < table->column_count);

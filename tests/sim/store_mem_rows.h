@@ -46,4 +46,7 @@ struct mem_row *mem_find(const struct mem_table *table, const void *row);
 bool mem_matches(const struct table *table, const void *row, size_t column, struct value value);
 // Copies the described columns into *ret_row, strings into the arena.
 void mem_copy_out(const struct table *table, const void *row, struct arena *arena, void *ret_row);
+int mem_compare_values(struct value a, struct value b); // of one type
+int mem_compare_column(const struct table *table, const void *row, size_t column,
+                       struct value value); // NULLs first
 int mem_compare_keys(const struct table *table, const void *a, const void *b);

@@ -31,6 +31,12 @@ struct mem_slot *mem_slot_of(struct store_mem_db *db, int32_t slot)
     return &db->slots[slot];
 }
 
+void mem_tell_published(struct store_mem *m, int32_t slot, int64_t published_no)
+{
+    if (m->db->tap.published != NULL && published_no > mem_slot_of(m->db, slot)->published_no)
+        m->db->tap.published(m->db->tap.self, &m->port, slot, published_no);
+}
+
 void mem_suspect_set(struct mem_slot *slot, struct bytes suspect, int32_t tries)
 {
     free(slot->suspect);
@@ -104,7 +110,10 @@ struct err mem_enter(struct store_mem *m, enum store_mem_call call, bool *ret_lo
     *ret_lost_after = false;
     if (!m->connected)
         return lost();
-    switch (ask(m, call)) {
+    enum store_mem_fault fault = ask(m, call);
+    if (!m->connected) // cut meanwhile
+        return lost();
+    switch (fault) {
     case STORE_MEM_OK:
         break;
     case STORE_MEM_REFUSED:
@@ -190,6 +199,8 @@ struct err mem_claim(void *self, const int32_t *slots, size_t count, struct aren
             mem_slot_out(mem_slot_of(m->db, slots[i]), slots[i], arena, &ret_claims[i]);
             ret_claims[i].dirty--;
         }
+        if (m->db->tap.claimed != NULL)
+            m->db->tap.claimed(m->db->tap.self, &m->port, ret_claims, count);
         e = mem_leave(m, e, lost_after);
     }
     if (e.class == ERR_FENCED)
@@ -246,6 +257,7 @@ static struct err store_published(struct store_mem *m, enum store_mem_call call,
         if (!mem_owned(m->db, slots[i].slot, slots[i].epoch))
             continue;
         struct mem_slot *s = mem_slot_of(m->db, slots[i].slot);
+        mem_tell_published(m, slots[i].slot, slots[i].published_no);
         s->published_no = mem_greater(s->published_no, slots[i].published_no);
         if (clean) {
             s->dirty = 0;

@@ -1,0 +1,230 @@
+// What the seeds have reached: saga rules and cells, named crash points, branches of decide functions, faults.
+#include "sim/sim_faults.h"
+#include "sim/sim_share.h"
+
+#include "lane/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct sim_share *sim_share;
+
+void sim_share_make(void)
+{
+    sim_share = mmap(NULL, sizeof *sim_share, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+void sim_checked(enum sim_invariant invariant)
+{
+    sim->checked[invariant]++;
+}
+
+void sim_cover_rule(uint32_t state, uint32_t event, uint32_t rule_id)
+{
+    count(&sim_share->cells[state][event]);
+    count(&sim_share->rules[rule_id]);
+}
+
+void sim_cover_point(enum fault_point point)
+{
+    count(&sim_share->points[point]);
+}
+
+void sim_cover_fault(uint32_t kind)
+{
+    count(&sim_share->struck[kind]);
+    count(&sim_share->faults);
+}
+
+void sim_cover_branch(enum sim_service_id service, enum input_kind kind, enum topic topic, uint32_t body)
+{
+    if (body < SIM_BODIES)
+        count(&sim_share->branches[service][kind][topic][body]);
+}
+
+void sim_cover_ending(const char *state)
+{
+    count(&sim_share->endings[saga_state_find(state)]);
+}
+
+// ---- what can't be reached
+
+static const struct {
+    uint32_t rule;
+    const char *why;
+} unreachable_rules[] = {
+#define UNREACHABLE_RULE(id, why) {id, why},
+#include "sim/sim_unreached.def"
+#undef UNREACHABLE_RULE
+    {0, ""}};
+
+static const struct {
+    enum fault_point point;
+    const char *why;
+} unreachable_points[] = {
+#define UNREACHABLE_POINT(name, why) {FAULT_##name, why},
+#include "sim/sim_unreached.def"
+#undef UNREACHABLE_POINT
+    {FAULT_COUNT, ""}};
+
+static bool rule_excused(uint32_t id)
+{
+    for (size_t i = 0; i < sizeof unreachable_rules / sizeof unreachable_rules[0]; i++) {
+        if (unreachable_rules[i].rule == id)
+            return true;
+    }
+    return false;
+}
+
+static bool point_excused(enum fault_point point)
+{
+    for (size_t i = 0; i < sizeof unreachable_points / sizeof unreachable_points[0]; i++) {
+        if (unreachable_points[i].point == point)
+            return true;
+    }
+    return false;
+}
+
+static bool sim_branch_excused(enum sim_service_id service, const char *body)
+{
+    static const struct {
+        enum sim_service_id service;
+        const char *body, *why;
+    } bodies[] = {
+#define UNREACHABLE_BODY(SERVICE, body, why) {SIM_##SERVICE, body, why},
+#include "sim/sim_unreached.def"
+#undef UNREACHABLE_BODY
+        {SIM_SERVICES, "", ""}};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        if (bodies[i].service == service && strcmp(bodies[i].body, body) == 0)
+            return true;
+    }
+    return false;
+}
+
+// ---- printing
+
+static bool print_rules(bool complete)
+{
+    size_t reached = 0, excused = 0;
+    bool good = true;
+    for (size_t i = 0; i < saga_rules_v1_count; i++) {
+        uint32_t id = saga_rules_v1[i].id;
+        bool hit = atomic_load(&sim_share->rules[id]) > 0;
+        reached += hit;
+        excused += rule_excused(id);
+        if (hit == rule_excused(id) && complete) {
+            printf("  rule %u is %s: %s\n", id,
+                   hit ? "reached, and on the list of what can't be" : "never reached", saga_rules_v1[i].why);
+            good = false;
+        }
+    }
+    size_t cells = 0;
+    for (size_t s = 0; s < SAGA_STATE_COUNT; s++) {
+        for (size_t e = 0; e < SAGA_EVENT_COUNT; e++)
+            cells += atomic_load(&sim_share->cells[s][e]) > 0;
+    }
+    printf("coverage: %zu of %zu saga rules, %zu on the list of what can't be reached; %zu cells (state, "
+           "event)\n",
+           reached, saga_rules_v1_count, excused, cells);
+    return good;
+}
+
+static bool print_points(bool complete)
+{
+    size_t reached = 0;
+    bool good = true;
+    for (enum fault_point p = 0; p < FAULT_COUNT; p++) {
+        bool hit = atomic_load(&sim_share->points[p]) > 0;
+        reached += hit;
+        if (hit == point_excused(p) && complete) {
+            printf("  crash point %s is %s\n", fault_name(p), hit ? "reached, and excused" : "never reached");
+            good = false;
+        }
+    }
+    printf("coverage: %zu of %d named crash points\n", reached, FAULT_COUNT);
+    return good;
+}
+
+static bool is_body(const ProtobufCFieldDescriptor *f)
+{
+    return (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 && f->type == PROTOBUF_C_TYPE_MESSAGE;
+}
+
+// Every service's inputs: each body of each topic that it reads.
+static bool print_branches(bool complete)
+{
+    size_t reached = 0, all = 0;
+    bool good = true;
+    for (enum sim_service_id s = 0; s < SIM_SERVICES; s++) {
+        const struct lane_service *lane = sim_lane_of(s);
+        for (size_t i = 0; i < lane->input_count; i++) {
+            const ProtobufCMessageDescriptor *d = topic_info(lane->inputs[i])->descriptor;
+            bool bodies = false;
+            for (unsigned k = 0; k < d->n_fields; k++) {
+                if (!is_body(&d->fields[k]))
+                    continue;
+                bodies = true;
+                all++;
+                bool hit =
+                    atomic_load(&sim_share->branches[s][INPUT_MESSAGE][lane->inputs[i]][d->fields[k].id]) > 0;
+                reached += hit;
+                if (!hit && complete && !sim_branch_excused(s, d->fields[k].name)) {
+                    printf("  %s never gets %s.%s\n", sim_service_name(s), d->short_name, d->fields[k].name);
+                    good = false;
+                }
+            }
+            if (!bodies) {
+                all++;
+                reached += atomic_load(&sim_share->branches[s][INPUT_MESSAGE][lane->inputs[i]][0]) > 0;
+            }
+        }
+    }
+    printf("coverage: %zu of %zu (service, message body)", reached, all);
+    for (enum sim_service_id s = 0; s < SIM_SERVICES; s++) {
+        uint64_t deadlines = atomic_load(&sim_share->branches[s][INPUT_DEADLINE][0][0]);
+        uint64_t effects = atomic_load(&sim_share->branches[s][INPUT_EFFECT][0][0]);
+        if (deadlines + effects > 0)
+            printf("; %s: %llu deadlines, %llu results", sim_service_name(s), (unsigned long long)deadlines,
+                   (unsigned long long)effects);
+    }
+    printf("\n");
+    return good;
+}
+
+static void print_counts(void)
+{
+    static const char *const names[] = {
+#define INVARIANT(NAME, WHEN, text) #NAME,
+#include "sim/sim_invariants.def"
+#undef INVARIANT
+    };
+    printf("checked:");
+    for (size_t i = 0; i < SIM_INVARIANTS; i++)
+        printf(" %s %llu", names[i], (unsigned long long)atomic_load(&sim_share->checks[i]));
+    printf("\nfaults that struck:");
+    for (uint32_t k = 0; k < SIM_FAULT_KINDS; k++)
+        printf(" %s %llu", sim_fault_name((enum sim_fault_kind)k),
+               (unsigned long long)atomic_load(&sim_share->struck[k]));
+    printf("\nended:");
+    for (enum saga_state s = 1; s < SAGA_STATE_COUNT; s++) {
+        if (atomic_load(&sim_share->endings[s]) > 0)
+            printf(" %s %llu", saga_state_info(s)->name,
+                   (unsigned long long)atomic_load(&sim_share->endings[s]));
+    }
+    printf("\n");
+}
+
+bool sim_cover_print(bool complete)
+{
+    print_counts();
+    bool rules = print_rules(complete);
+    bool points = print_points(complete);
+    return print_branches(complete) && rules && points;
+}
