@@ -36,6 +36,8 @@ struct http_settings {
     int64_t header_deadline_us;
     int64_t body_deadline_us; // streamed bodies: of inactivity
     int64_t close_wait_us;    // how long http_close waits for deferred answers; 0: 15 s
+    // Asked with each request's route when its header is in order; false: it has answered. NULL: every request is taken.
+    bool (*admit)(void *context, const struct http_route *route, struct http_exchange *x);
 };
 
 struct err http_open(const struct http_settings *settings, const struct http_route *routes,

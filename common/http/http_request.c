@@ -114,6 +114,8 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
     atomic_fetch_add(&x->server->in_flight, 1);
     unsigned long long length = 0;
     check_header(x, &length);
+    if (!x->answered && x->server->settings.admit != NULL)
+        x->server->settings.admit(x->server->context, x->route, x);
     x->discard = x->answered;
     if (!http_set_deadline(connection, http_monotonic() + x->server->settings.body_deadline_us))
         return MHD_NO;

@@ -5,6 +5,7 @@
 #include "effects/effects.h"
 #include "kafka/kafka.h"
 #include "lane/internal.h"
+#include "lane/process_settings.h"
 #include "lane/store_pg.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -28,79 +29,6 @@
 
 enum exit_status { EXIT_ENDED = 0, EXIT_MISCONFIGURED = 2, EXIT_LOST = 3 };
 
-struct common_settings {
-    const char *pg, *pg_owner;
-    const char *kafka, *topic_prefix, *kafka_security, *kafka_mechanism, *kafka_user, *kafka_password,
-        *kafka_ca;
-    const char *http_listen, *instance, *log_level;
-    int64_t http_threads, http_connections, http_per_address, http_header_deadline, http_body_deadline;
-    int64_t session_timeout, batch_max, linger_max, gap_resend, unknown_hold;
-    const char *smtp_url, *smtp_user, *smtp_password;
-    int64_t effect_timeout, effect_connect_timeout, effect_per_target, effect_total, breaker_failures,
-        breaker_open;
-    int64_t ingress_slots, ingress_commit_max, ingress_unpublished_max, ingress_unpublished_age;
-};
-
-#define S(member, kind, initial, low, high, text)                                                            \
-    {                                                                                                        \
-        .key = #member, .type = (kind), .offset = offsetof(struct common_settings, member),                  \
-        .fallback = (initial), .min = (low), .max = (high), .help = (text)                                   \
-    }
-static const struct setting common_table[] = {
-    S(pg, SETTING_SECRET, NULL, 0, 0, "PostgreSQL connection string (libpq), with the service's own role."),
-    S(pg_owner, SETTING_TEXT, "orderclerk_owner", 0, 0, "Role that owns the tables; --migrate becomes it."),
-    S(kafka, SETTING_TEXT, NULL, 0, 0, "Kafka brokers, host:port, separated by commas."),
-    S(topic_prefix, SETTING_TEXT, "orderclerk.", 0, 0, "What every topic's name begins with."),
-    S(kafka_security, SETTING_TEXT, "", 0, 0,
-      "plaintext, ssl, sasl_plaintext or sasl_ssl; empty: plaintext."),
-    S(kafka_mechanism, SETTING_TEXT, "", 0, 0, "SASL mechanism, e.g. SCRAM-SHA-512."),
-    S(kafka_user, SETTING_TEXT, "", 0, 0, "SASL user."),
-    S(kafka_password, SETTING_SECRET, "", 0, 0, "SASL password."),
-    S(kafka_ca, SETTING_TEXT, "", 0, 0, "File with the CA certificates of the brokers."),
-    S(http_listen, SETTING_TEXT, "127.0.0.1:0", 0, 0,
-      "Address and port of HTTP (/metrics, /live, /ready and the service's own)."),
-    S(instance, SETTING_TEXT, "1", 0, 0, "Name of this process among its service's, for logs."),
-    {.key = "log_level",
-     .type = SETTING_CHOICE,
-     .offset = offsetof(struct common_settings, log_level),
-     .fallback = "info",
-     .choices = "debug|info|warn|error",
-     .help = "Least level that is logged."},
-    S(http_threads, SETTING_INT, "2", 1, 64, "HTTP threads."),
-    S(http_connections, SETTING_INT, "1000", 1, 100000, "HTTP connections in all."),
-    S(http_per_address, SETTING_INT, "200", 1, 100000, "HTTP connections per address."),
-    S(http_header_deadline, SETTING_DURATION, "5s", 1000, INSTANT_HOUR,
-      "From connecting to the end of the headers."),
-    S(http_body_deadline, SETTING_DURATION, "10s", 1000, INSTANT_HOUR,
-      "From the headers to the end of the body; streamed bodies: of inactivity."),
-    S(session_timeout, SETTING_DURATION, "3s", INSTANT_SECOND, INSTANT_HOUR,
-      "After this long without a sign of life a process's partitions go to others."),
-    S(batch_max, SETTING_INT, "1000", 1, 10000, "Inputs per batch."),
-    S(linger_max, SETTING_DURATION, "5ms", 0, INSTANT_SECOND,
-      "Longest wait for a fuller batch, reached under load only."),
-    S(gap_resend, SETTING_DURATION, "30s", INSTANT_MS, INSTANT_DAY,
-      "A gap older than this asks the writer to publish again."),
-    S(unknown_hold, SETTING_DURATION, "60s", INSTANT_MS, INSTANT_DAY,
-      "How long input of an unknown order is held before it becomes a dead letter."),
-    S(smtp_url, SETTING_TEXT, "", 0, 0, "Mail server, smtp://host:port; needed by the notifier."),
-    S(smtp_user, SETTING_TEXT, "", 0, 0, "Mail server's user."),
-    S(smtp_password, SETTING_SECRET, "", 0, 0, "Mail server's password."),
-    S(effect_timeout, SETTING_DURATION, "10s", INSTANT_MS, INSTANT_HOUR, "Longest call to the outside."),
-    S(effect_connect_timeout, SETTING_DURATION, "3s", INSTANT_MS, INSTANT_HOUR,
-      "Longest wait for a connection to the outside."),
-    S(effect_per_target, SETTING_INT, "8", 1, 1000, "Calls under way per target."),
-    S(effect_total, SETTING_INT, "256", 1, 10000, "Calls under way in all."),
-    S(breaker_failures, SETTING_INT, "5", 1, 1000, "Failures in a row after which a target is left alone."),
-    S(breaker_open, SETTING_DURATION, "5s", INSTANT_MS, INSTANT_HOUR, "How long it is left alone."),
-    S(ingress_slots, SETTING_INT, "8", 1, 256, "Ingress slots in all; at least as many as processes."),
-    S(ingress_commit_max, SETTING_INT, "500", 1, 10000, "Submissions per commit."),
-    S(ingress_unpublished_max, SETTING_INT, "1000", 1, 1000000,
-      "Unpublished batches from which requests are answered 503."),
-    S(ingress_unpublished_age, SETTING_DURATION, "10s", INSTANT_MS, INSTANT_HOUR,
-      "Age of unpublished batches from which requests are answered 503."),
-};
-#undef S
-
 struct process {
     const struct service_process *service;
     struct common_settings settings;
@@ -111,7 +39,10 @@ struct process {
     struct caller_port *caller;
     _Atomic(struct lane *) lane;
     _Atomic bool stop;
+    _Atomic bool serving;      // what the service's own routes use is there
     _Atomic int64_t turned_at; // monotonic
+    pthread_mutex_t lock;      // of `waiting`
+    char waiting[ERR_TEXT_MAX + 64];
     void *user;
     enum topic inputs[TOPIC_MAX], outputs[TOPIC_MAX];
     size_t input_count, output_count;
@@ -157,6 +88,22 @@ static const char *or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
+// What the start waits for, shown by /ready.
+static void set_waiting(struct process *process, const char *what, const char *why)
+{
+    pthread_mutex_lock(&process->lock);
+    snprintf(process->waiting, sizeof process->waiting, "waiting for the %s: %s", what, why);
+    pthread_mutex_unlock(&process->lock);
+}
+
+static const char *get_waiting(struct process *process, struct arena *arena)
+{
+    pthread_mutex_lock(&process->lock);
+    const char *text = arena_str(arena, bytes_str(process->waiting));
+    pthread_mutex_unlock(&process->lock);
+    return text;
+}
+
 // ---- what every service serves
 
 static void serve_metrics(void *context, struct http_exchange *x)
@@ -187,7 +134,7 @@ static void serve_ready(void *context, struct http_exchange *x)
     struct process *process = context;
     const struct lane *lane = atomic_load(&process->lane);
     int retry;
-    const char *why = lane == NULL ? "starting" : lane_not_ready_reason(lane);
+    const char *why = lane == NULL ? get_waiting(process, http_arena(x)) : lane_not_ready_reason(lane);
     if (lane != NULL && lane_ready(lane) && process->service->ingress &&
         !ingress_accepts(process->ingress, &retry)) {
         why = "ingress doesn't accept: the database or the broker is behind";
@@ -200,13 +147,34 @@ static void serve_ready(void *context, struct http_exchange *x)
                .status = 503, .type = "not-ready", .title = "Not ready", .detail = why, .retry_after_s = 1});
 }
 
+static const struct http_route own[] = {
+    {.method = "GET", .path = "/metrics", .handle = serve_metrics},
+    {.method = "GET", .path = "/live", .handle = serve_live},
+    {.method = "GET", .path = "/ready", .handle = serve_ready},
+};
+
+static bool is_own(const struct http_route *route)
+{
+    return route->handle == serve_metrics || route->handle == serve_live || route->handle == serve_ready;
+}
+
+// The service's routes are there from the start, but what they use may not be.
+static bool admit(void *context, const struct http_route *route, struct http_exchange *x)
+{
+    struct process *process = context;
+    if (atomic_load(&process->serving) || is_own(route))
+        return true;
+    http_reply_problem(x, &(struct http_problem){.status = 503,
+                                                 .type = "starting",
+                                                 .title = "The service is starting",
+                                                 .detail = get_waiting(process, http_arena(x)),
+                                                 .remedy = "Try again later.",
+                                                 .retry_after_s = 1});
+    return false;
+}
+
 static void collect_routes(struct process *process)
 {
-    static const struct http_route own[] = {
-        {.method = "GET", .path = "/metrics", .handle = serve_metrics},
-        {.method = "GET", .path = "/live", .handle = serve_live},
-        {.method = "GET", .path = "/ready", .handle = serve_ready},
-    };
     size_t count = process->service->route_count;
     assert(count + 3 <= ROUTES_MAX);
     if (count > 0)
@@ -220,9 +188,8 @@ static void collect_routes(struct process *process)
 static size_t all_tables(struct process *process, struct setting_table *ret_tables)
 {
     size_t count = 0;
-    ret_tables[count++] = (struct setting_table){.settings = common_table,
-                                                 .count = sizeof common_table / sizeof common_table[0],
-                                                 .target = &process->settings};
+    ret_tables[count++] = (struct setting_table){
+        .settings = common_setting_table, .count = common_setting_count, .target = &process->settings};
     for (size_t i = 0; i < process->service->setting_count; i++)
         ret_tables[count++] = process->service->settings[i];
     return count;
@@ -260,6 +227,7 @@ static struct err until_open(struct process *process, const char *what, struct e
         struct err e = open(process);
         if (!err_is(&e))
             break;
+        set_waiting(process, what, e.text);
         LOG(e.class == ERR_CONFIG ? LOG_ERROR : LOG_WARN, "can't start yet", log_s("what", what),
             log_s("error", e.text));
         if (e.class == ERR_CONFIG)
@@ -356,7 +324,8 @@ static struct err open_http(struct process *process)
                                      .connections = (int32_t)s->http_connections,
                                      .connections_per_address = (int32_t)s->http_per_address,
                                      .header_deadline_us = s->http_header_deadline,
-                                     .body_deadline_us = s->http_body_deadline};
+                                     .body_deadline_us = s->http_body_deadline,
+                                     .admit = admit};
     return http_open(&settings, process->routes, process->route_count, process, &process->http);
 }
 
@@ -373,7 +342,13 @@ static struct err open_store(struct process *process)
     return store_pg_open(process->settings.pg, lane->name, lane->tables, lane->table_count, &process->store);
 }
 
-// In the order in which each needs what is before it.
+static struct err begin_serving(struct process *process)
+{
+    atomic_store(&process->serving, true);
+    return err_ok();
+}
+
+// In the order in which each needs what is before it; HTTP first, so that whoever looks sees what the rest waits for.
 static struct err open_all(struct process *process)
 {
     const struct {
@@ -381,17 +356,20 @@ static struct err open_all(struct process *process)
         struct err (*open)(struct process *); // NULL: this service has none
         bool waits;                           // for a peer that may be away; others fail for good
     } parts[] = {
+        {"HTTP", open_http, false},
         {"database", check_migrations, true},
         {"store", open_store, false},
         {"effects", open_caller, false},
-        {"service", process->service->start, true},
+        {"service's own tables", process->service->start, true},
         {"ingress", process->service->ingress ? open_ingress : NULL, true},
-        {"Kafka", open_bus, true},
-        {"HTTP", open_http, false},
+        {"routes", begin_serving,
+         false}, // Kafka isn't needed to take what comes in, or to show what is known
+        {"broker", open_bus, true},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !atomic_load(&process->stop); i++) {
         if (parts[i].open == NULL)
             continue;
+        set_waiting(process, parts[i].what, "starting");
         struct err e =
             parts[i].waits ? until_open(process, parts[i].what, parts[i].open) : parts[i].open(process);
         if (err_is(&e))
@@ -507,6 +485,7 @@ static int serve(struct process *process)
     pthread_detach(watcher);
     collect_routes(process);
     collect_topics(process);
+    atomic_store(&process->turned_at, monotonic_us());
     struct err e = open_all(process);
     if (err_is(&e)) {
         LOG(LOG_ERROR, "can't work as configured", log_s("error", e.text));
@@ -536,7 +515,8 @@ static int run_migrations(struct process *process)
 
 int process_main(const struct service_process *service, int argc, char **argv)
 {
-    static struct process process; // one per process: threads hold pointers to it
+    static struct process process = {.lock =
+                                         PTHREAD_MUTEX_INITIALIZER}; // one per process: threads point to it
     process.service = service;
     const char *config = NULL;
     const char *what = "";

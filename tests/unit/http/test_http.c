@@ -140,6 +140,18 @@ static const struct http_route routes[] = {
      .body_max = 8 << 20},
 };
 
+static bool opened; // what the routes but /hello need is there
+
+static bool admit(void *context, const struct http_route *route, struct http_exchange *x)
+{
+    (void)context;
+    if (opened || route->handle == hello)
+        return true;
+    http_reply_problem(x, &(struct http_problem){
+                              .status = 503, .type = "starting", .title = "Starting", .retry_after_s = 2});
+    return false;
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -149,7 +161,9 @@ static int start(void **state)
                                      .connections_per_address = per_address,
                                      .header_deadline_us = 300 * INSTANT_MS,
                                      .body_deadline_us = 300 * INSTANT_MS,
-                                     .close_wait_us = 300 * INSTANT_MS};
+                                     .close_wait_us = 300 * INSTANT_MS,
+                                     .admit = admit};
+    opened = true;
     replier_count = 0;
     struct err e = http_open(&settings, routes, sizeof routes / sizeof routes[0], NULL, &server);
     if (err_is(&e))
@@ -489,6 +503,21 @@ static void checks_targets(void **state)
     arena_free(arena);
 }
 
+static void keeps_routes_shut(void **state)
+{
+    (void)state;
+    opened = false;
+    expect(ask("GET /hello/you HTTP/1.1\r\n" HOST "\r\n"), "200", "hello you");
+    expect(ask("GET /later HTTP/1.1\r\n" HOST "\r\n"), "503", "Retry-After: 2");
+    expect(ask("POST /v1/echo HTTP/1.1\r\n" HOST
+               "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"),
+           "503", "urn:orderclerk:problem:starting");
+    expect(ask("POST /v1/things:import HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"), "503", "starting");
+    expect(ask("GET /nowhere HTTP/1.1\r\n" HOST "\r\n"), "404", NULL);
+    opened = true;
+    expect(ask("POST /v1/things:import HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"), "200", "3");
+}
+
 static void refuses_bad_addresses(void **state)
 {
     (void)state;
@@ -518,6 +547,7 @@ int main(void)
         cmocka_unit_test(answers_from_other_threads),
         cmocka_unit_test(streams_bodies),
         cmocka_unit_test(answers_503_when_it_stops),
+        cmocka_unit_test(keeps_routes_shut),
         cmocka_unit_test(checks_targets),
         cmocka_unit_test(refuses_bad_addresses),
     };
