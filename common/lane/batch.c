@@ -301,10 +301,12 @@ void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t
     letter.record_event_id = (char *)(uintptr_t)event_id;
     letter.held = held;
     letter.settled = settled;
-    // An id of its own, by where the record stands: the same when the batch is run again.
+    // An id of its own, by where the record stands and who says it: the same when the batch is run again, and another when
+    // another service can't apply the record either.
     struct input at = {.kind = INPUT_MESSAGE, .key = record->key, .slot = slot};
     int64_t place[4] = {(int64_t)record->topic, record->partition, record->offset, settled ? 1 : 0};
-    at.head.id = uuid_from_name("dead-letter", bytes_of(place, sizeof place));
+    at.head.id = uuid_derive(uuid_from_name("dead-letter", bytes_of(place, sizeof place)), "service",
+                             bytes_str(batch->service->name));
     if (at.key.size == 0 || !bytes_is_utf8(at.key)) // the letter itself must be readable
         at.key = bytes_str("unknown");
     const struct input *current = batch->current;

@@ -226,6 +226,8 @@ static int64_t wait_of(const struct lane *lane, int64_t max_wait_us)
     int64_t now = lane_mono(lane);
     if (lane->phase == LANE_CLAIMING)
         wait = lane->claim_at > now ? lane->claim_at - now : 0;
+    if (lane->phase == LANE_PUBLISHING && publish_idle(lane))
+        wait = 0; // nothing was left to publish: no report will come
     if (lane->phase == LANE_RUNNING && lane->retry_at > now)
         wait = lane->retry_at - now;
     // Something is still to be stored for idle slots: come back for it.
