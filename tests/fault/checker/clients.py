@@ -54,7 +54,7 @@ class Clients:
         if not fresh:
             return
         self._requests.add(hash(request.request_id))
-        if not request.HasField("submit"):
+        if not request.HasField("submit") or at in self._run.strangers:
             return
         self._submits[at] += 1
         order = request.submit.order

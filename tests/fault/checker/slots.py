@@ -60,7 +60,7 @@ class Slots:
         self._batch.ParseFromString(packed)
         for record in self._batch.records:
             topic = self._run.topic_of[record.topic]
-            log, key = self._logs[topic], record.key.decode()
+            log, key = self._logs[topic], record.key.decode(errors="replace")
             at = self._run.keys.number(key)
             inv.checked += 1
             if log.mode == "VERSIONED":
