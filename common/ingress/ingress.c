@@ -1,6 +1,7 @@
 // The writer: a thread that takes what was submitted, commits it under the instance's slot and answers.
 //
 // Whatever makes an outcome unknown takes one path: close the connection, forget the slots, claim again.
+#include "base/mutant.h"
 #include "ingress/ingress_internal.h"
 #include "metrics/metrics.h"
 
@@ -160,7 +161,9 @@ static void commit(struct ingress *g, struct submission **items, size_t count)
         return;
     }
     if (unknown) {
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count && MUTANT(acknowledged_before_commit); i++)
+            finish(items[i]);
+        for (size_t i = 0; i < count && !MUTANT(acknowledged_before_commit); i++)
             fail(items[i], INGRESS_UNKNOWN, "the connection was lost at the commit");
     } else if (e.class == ERR_REJECT || e.class == ERR_CONFIG) {
         for (size_t i = 0; i < count; i++)

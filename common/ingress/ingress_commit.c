@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -82,6 +83,10 @@ struct err ingress_submission_make(const struct ingress_item *item, const char *
         .suspect = item->suspect,
         .since_us = clock->monotonic_us(clock->self),
     };
+    if (MUTANT(key_not_unique)) {
+        s->key = bytes_of(s->id.b, sizeof s->id.b);
+        s->client_key = bytes_of(NULL, 0);
+    }
     struct err e = err_ok();
     for (size_t i = 0; i < item->record_count && !err_is(&e); i++)
         e = pack_record(s, &item->records[i], service, i, now);

@@ -1,5 +1,6 @@
 // One transaction: fence, load, decide, save, commit. And what is done when the database refuses a part of it.
 #include "base/fault.h"
+#include "base/mutant.h"
 #include "lane/internal.h"
 #include "lane/sequences.h"
 #include "log/log.h"
@@ -86,7 +87,7 @@ static void prepare_inputs(struct attempt *a)
 
 static bool owned(const struct attempt *a, int32_t slot)
 {
-    return a->fences[a->fence_of[slot] - 1].ret_owned;
+    return MUTANT(foreign_slot) || a->fences[a->fence_of[slot] - 1].ret_owned;
 }
 
 // Results whose effect is still there and deadlines that are due become inputs.
@@ -281,6 +282,8 @@ static struct err save(struct attempt *a, struct store_changes *changes)
             int64_t next = a->next_offset[a->fences[i].slot][lane->inputs[j]];
             if (next == 0)
                 continue;
+            if (MUTANT(positions_run_ahead))
+                next = lane->slots[a->fences[i].slot].read_to[lane->inputs[j]];
             positions[changes->position_count++] = (struct store_position){
                 .slot = a->fences[i].slot, .topic = lane->inputs[j], .next_offset = next};
         }
@@ -288,6 +291,8 @@ static struct err save(struct attempt *a, struct store_changes *changes)
     changes->positions = positions;
     metric_add(&lane_metric_round_trips, 1);
     e = lane->ports.store->commit(lane->ports.store->self, changes);
+    if (MUTANT(lost_commit_done) && e.class == ERR_FENCED)
+        e = err_ok();
     if (!err_is(&e))
         FAULT_POINT(lane_after_commit);
     return e;
@@ -395,6 +400,8 @@ static struct err attempt_once(struct lane *lane, const struct work *work, struc
         return e;
     }
     decide_all(a);
+    if (MUTANT(effect_before_commit))
+        submit_effects(a);
     struct store_changes changes = {.change_count = 0};
     e = save(a, &changes);
     if (err_is(&e)) {

@@ -1,4 +1,5 @@
 // What happens to an input before and after the service decides it: duplicates, gaps, held keys, control, dead letters.
+#include "base/mutant.h"
 #include "lane/internal.h"
 #include "lane/sequences.h"
 
@@ -147,6 +148,8 @@ static struct err decide(struct batch *batch, const struct input *in, const char
 
 static bool duplicate(struct batch *batch, const struct input *in, const struct key_state_row *ks)
 {
+    if (MUTANT(no_dedupe))
+        return false;
     if (topic_info(in->topic)->mode == TOPIC_BY_ID) {
         struct seen_row probe = {.id = in->head.id};
         return rows_find(batch->rows, &seen_table, &probe) != NULL;
@@ -207,6 +210,10 @@ static enum fate apply_next(struct batch *batch, const struct input *in, bool fr
         struct raw raw = raw_of_input(in);
         batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, true,
                              false);
+    }
+    if (MUTANT(rejected_skipped) && e.class == ERR_REJECT) {
+        mark_applied(batch, in);
+        return FATE_APPLIED;
     }
     const struct key_state_row *ks = inbox_key_state(batch, in->key);
     if (!inbox_is_held(ks) || !bytes_is(ks->held, reason))

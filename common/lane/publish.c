@@ -1,5 +1,6 @@
 // From outbox rows to topics: packing, handing to the producer, counting reports, publishing what a dead lane left.
 #include "base/fault.h"
+#include "base/mutant.h"
 #include "lane/internal.h"
 #include "metrics/metrics.h"
 
@@ -127,7 +128,7 @@ void publish_after_commit(struct lane *lane, const struct batch *batch, const st
                           size_t fence_count)
 {
     for (size_t i = 0; i < fence_count; i++) {
-        if (!fences[i].ret_owned)
+        if (!fences[i].ret_owned && !MUTANT(foreign_slot))
             continue;
         struct slot *slot = &lane->slots[fences[i].slot];
         uint32_t reports = 0;
@@ -146,7 +147,7 @@ void publish_after_commit(struct lane *lane, const struct batch *batch, const st
                                                 .tag = tag_of(lane, o->slot, slot->batch_no)});
             reports++;
         }
-        inflight_push(slot, slot->batch_no, reports);
+        inflight_push(slot, slot->batch_no, MUTANT(watermark_unacknowledged) ? 0 : reports);
         advance_published(slot);
     }
 }

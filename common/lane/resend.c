@@ -3,6 +3,7 @@
 // key_state.recent names the last batches in which a key sent something. What no longer fits there is handed on: a record of
 // the key in the batch that had no room carries the numbers before it (OutboxRecord.earlier). So every record of a key that
 // the outbox still has is found by batch number, some steps of RECENT_MAX batches back at most, without a search.
+#include "base/mutant.h"
 #include "lane/internal.h"
 #include "lane/sequences.h"
 #include "metrics/metrics.h"
@@ -63,6 +64,23 @@ static struct bytes marked_again(struct arena *arena, const Orderclerk__V1__Outb
     return bytes_of(value, r->value.len + 2);
 }
 
+// Only in a build with a mutant.
+static void renumber(struct batch *batch, struct out *out)
+{
+    struct key_state_row *ks = inbox_key_state(batch, out->key);
+    if (ks == NULL)
+        return;
+    out->sequence = sequences_get(ks->written, out->topic) + 1;
+    rows_touch(batch->rows, ks);
+    ks->written = sequences_set(batch->arena, ks->written, out->topic, out->sequence);
+    uint8_t *value = arena_alloc(batch->arena, out->value.size + 3);
+    memcpy(value, out->value.data, out->value.size);
+    value[out->value.size] = 4 << 3;
+    value[out->value.size + 1] = (uint8_t)(0x80 | (out->sequence & 0x7f));
+    value[out->value.size + 2] = (uint8_t)(out->sequence >> 7 & 0x7f);
+    out->value = bytes_of(value, out->value.size + 3);
+}
+
 static void add_found(struct hunt *hunt, int64_t batch_no, size_t index,
                       const Orderclerk__V1__OutboxRecord *r)
 {
@@ -87,6 +105,8 @@ static void add_found(struct hunt *hunt, int64_t batch_no, size_t index,
                                 .traceparent = arena_str(arena, bytes_str(r->traceparent)),
                                 .at = r->occurred_at_us}};
     snprintf(f->out.event_id, sizeof f->out.event_id, "%s", r->event_id);
+    if (MUTANT(resend_renumbered))
+        renumber(hunt->batch, &f->out);
 }
 
 static bool looks_into(const struct search *search, int64_t batch_no)

@@ -2,6 +2,8 @@
 // See store_sql.h.
 #include "lane/store_sql.h"
 
+#include "base/mutant.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -262,10 +264,10 @@ static void make_slot_statements(struct store_sql *sql)
         arena_printf(a, "SELECT p FROM %s.slot WHERE p = ANY ($1::integer[]) ORDER BY p FOR UPDATE", s);
     f->claim_raise = arena_printf(
         a,
-        "UPDATE %s.slot SET epoch = epoch + 1, dirty = dirty + 1, owner = $2, claimed_at = now() "
+        "UPDATE %s.slot SET epoch = epoch + %d, dirty = dirty + 1, owner = $2, claimed_at = now() "
         "WHERE p = ANY ($1::integer[]) "
         "RETURNING p, epoch, batch_no, published_no, dirty - 1, suspect, suspect_tries",
-        s);
+        s, MUTANT(claim_keeps_epoch) ? 0 : 1);
     f->claim_positions = arena_printf(a,
                                       "SELECT p, topic::integer, next_offset FROM %s.position "
                                       "WHERE p = ANY ($1::integer[]) ORDER BY p, topic",

@@ -2,6 +2,7 @@
 #include "pg/pg.h"
 
 #include "base/hash.h"
+#include "base/mutant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -164,8 +165,10 @@ static PGconn *connect_with(const PQconninfoOption *given, const char *applicati
     struct keywords k = {.count = 0};
     char options[1024];
     const char *own = keyword_get(given, "options");
-    int size = snprintf(options, sizeof options, "%s %s %s", SESSION_SETTINGS,
-                        settings == NULL ? "" : settings, own == NULL ? "" : own);
+    const char *session =
+        MUTANT(asynchronous_commit) ? SESSION_SETTINGS " -c synchronous_commit=off" : SESSION_SETTINGS;
+    int size = snprintf(options, sizeof options, "%s %s %s", session, settings == NULL ? "" : settings,
+                        own == NULL ? "" : own);
     if (size < 0 || (size_t)size >= sizeof options)
         return NULL;
     for (const PQconninfoOption *o = given; o->keyword != NULL; o++) {

@@ -9,6 +9,8 @@
 // or returned and not yet taken off.
 #include "inventory/inventory_order.h"
 
+#include "base/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -103,7 +105,7 @@ void order_release(struct order *order, struct allocation_row *row, int64_t quan
         return;
     assert(quantity <= row->reserved);
     struct movement m = moved(row, LEDGER_RELEASE, quantity);
-    m.reserved = -quantity;
+    m.reserved = MUTANT(release_unreserved) ? -quantity - row->backordered : -quantity;
     turn_move(order->turn, stock_of(order, row), &m);
     batch_touch(order->turn->batch, row);
     row->reserved -= quantity;

@@ -1,6 +1,8 @@
 // Inventory's tables as the lane sees them. The checks are those of sql/.
 #include "inventory/inventory_store.h"
 
+#include "base/mutant.h"
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 static const struct column stock_columns[] = {
@@ -49,7 +51,7 @@ static const char *stock_check(const void *row)
 
 const struct table stock_table = {
     .name = "stock",
-    .kind = TABLE_ROWS,
+    .kind = MUTANT(stock_unlocked) ? TABLE_REFERENCE : TABLE_ROWS,
     .row_size = sizeof(struct stock_row),
     .columns = stock_columns,
     .column_count = COUNT_OF(stock_columns),

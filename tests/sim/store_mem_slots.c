@@ -1,6 +1,8 @@
 // Slots, transactions and connections of the store over memory. See store_mem.h.
 #include "sim/store_mem_internal.h"
 
+#include "base/mutant.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,7 +194,7 @@ struct err mem_claim(void *self, const int32_t *slots, size_t count, struct aren
             if (s->locked_by != NULL)
                 lose_connection((struct store_mem *)s->locked_by);
             s->known = true;
-            s->epoch++;
+            s->epoch += MUTANT(claim_keeps_epoch) ? 0 : 1;
             s->dirty++;
         }
         for (size_t i = 0; i < count; i++) {

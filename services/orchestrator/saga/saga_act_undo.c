@@ -1,4 +1,5 @@
 // Actions that take back: cancelling, waves of undoing, late successes, and a person's exits.
+#include "base/mutant.h"
 #include "orchestrator/saga/saga_run.h"
 
 #include <assert.h>
@@ -35,6 +36,8 @@ static struct uuid send_release_stock(struct saga_run *run)
     command->saga_revision = doc->saga_revision;
     command->body_case = ORDERCLERK__V1__INVENTORY_COMMAND__BODY_RELEASE;
     command->release = release;
+    if (MUTANT(compensation_twice))
+        run->sink->command(run->sink->self, SAGA_PEER_INVENTORY, &command->base);
     return run->sink->command(run->sink->self, SAGA_PEER_INVENTORY, &command->base);
 }
 
