@@ -8,6 +8,7 @@
 extern const struct lane_service desk_lane;
 extern const struct http_route desk_routes[];
 extern const size_t desk_route_count;
+extern const char desk_openapi[]; // openapi.json, embedded
 
 // desk_decide.c
 void desk_want(struct batch *batch, const struct input *in);

@@ -440,7 +440,14 @@ static void show_summary(void *context, struct http_exchange *x)
     desk_reply(x, &w);
 }
 
+static void get_openapi(void *context, struct http_exchange *x)
+{
+    (void)context;
+    http_reply_json(x, 200, desk_openapi);
+}
+
 const struct http_route desk_routes[] = {
+    {.method = "GET", .path = "/openapi.json", .handle = get_openapi},
     {.method = "GET", .path = "/v1/orders", .handle = list_orders},
     {.method = "GET", .path = "/v1/orders/{id}", .handle = show_order},
     {.method = "GET", .path = "/v1/orders/{id}/timeline", .handle = show_timeline},

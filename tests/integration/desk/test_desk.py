@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 import time
 import uuid
+from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 from protos import load
 
+TESTS = Path(__file__).resolve().parents[2]
+sys.path.append(str(TESTS / "integration" / "intake"))
+
+from openapi_check import OpenApi  # noqa: E402
+
 pb = load()
+SOURCES = TESTS.parent / "services" / "desk"
 ORDER = "0190b7a4-0000-7000-8000-00000000000a"
+
+
+class Desk:
+    """Asks the desk; every answer is checked against the document that it serves."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.wait, self.produce = stack.wait, stack.produce
+        self.api = OpenApi(stack.http("desk", "GET", "/openapi.json").json())
+
+    def http(self, name: str, method: str, path: str):
+        answer = self.stack.http(name, method, path)
+        self.api.check(method, path.split("?")[0], answer.status, answer.headers, answer.body)
+        return answer
 
 
 @pytest.fixture
 def desk(stack):
     stack.up(["desk"])
-    return stack
+    return Desk(stack)
 
 
 def state(revision: int, name: str, **fields):
@@ -84,3 +109,57 @@ def test_dead_letters_are_shown_until_settled(desk):
     letter.event_id, letter.settled = str(uuid.uuid4()), True
     desk.produce("dead-letters", ORDER, letter.SerializeToString())
     desk.wait(lambda: not desk.http("desk", "GET", "/v1/dead-letters").json()["dead_letters"], 20, "nothing open")
+
+
+def test_stock_and_the_summary(desk):
+    level = pb.stock.StockLevel(event_id=str(uuid.uuid4()), order_id="A-100@SH1", source="inventory", saga_revision=3, occurred_at_us=int(time.time() * 1e6),
+                                sku="A-100", warehouse="SH1", on_hand=10, reserved=3, incoming=5, incoming_date="2026-12-01")
+    desk.produce("stock-levels", "A-100@SH1", level.SerializeToString())
+    desk.produce("order-state", ORDER, state(1, "VALIDATING", waiting_on="validator").SerializeToString())
+    wait_order(desk, 1)
+    desk.wait(lambda: desk.http("desk", "GET", "/v1/stock").json()["stock"], 60, "the stock level")
+    row, = desk.http("desk", "GET", "/v1/stock?sku=A-100&warehouse=SH1").json()["stock"]
+    assert (row["available"], row["on_hand"], row["incoming_date"]) == (7, 10, "2026-12-01")
+    group, = desk.http("desk", "GET", "/v1/summary").json()["groups"]
+    assert (group["state"], group["orders"], group["waiting_on"]) == ("VALIDATING", 1, "validator")
+
+
+def test_without_its_database_the_desk_says_so(desk):
+    desk.stack.kill("postgres")
+    for path in ("/v1/orders", f"/v1/orders/{ORDER}", f"/v1/orders/{ORDER}/timeline", "/v1/tasks", "/v1/stock", "/v1/dead-letters", "/v1/summary"):
+        answer = desk.http("desk", "GET", path)
+        assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, path
+
+
+def every_field(message, depth: int = 0) -> None:
+    """Fills a message, so that its JSON shows each member that there can be."""
+    for field in message.DESCRIPTOR.fields:
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            inner = getattr(message, field.name)
+            every_field(inner.add() if field.label == FieldDescriptor.LABEL_REPEATED else inner, depth + 1)
+            continue
+        value = {FieldDescriptor.CPPTYPE_STRING: "x", FieldDescriptor.CPPTYPE_BOOL: True, FieldDescriptor.CPPTYPE_ENUM: 1}.get(field.cpp_type, 7)
+        if field.label == FieldDescriptor.LABEL_REPEATED:
+            getattr(message, field.name).append(value)
+        else:
+            setattr(message, field.name, value)
+
+
+@pytest.mark.parametrize("currency", ["CNY", ""])
+def test_the_document_knows_every_member_of_an_order(desk, currency):
+    message = pb.order_state.OrderState()
+    every_field(message)
+    message.event_id, message.order_id, message.saga_revision, message.sequence, message.order.currency = str(uuid.uuid4()), ORDER, 1, 0, currency
+    message.definition, message.state = "standard", "VALIDATING"
+    desk.produce("order-state", ORDER, message.SerializeToString())
+    wait_order(desk, 1)
+    shown = desk.http("desk", "GET", f"/v1/orders/{ORDER}").json()
+    document = json.loads((SOURCES / "openapi.json").read_text())
+    known = document["components"]["schemas"]["OrderState"]["properties"]
+    assert set(known) - set(shown) == {"sequence"}, "no member that orders don't have; a VERSIONED record has no sequence"
+
+
+def test_the_document_names_every_route_and_no_other():
+    routes = set(re.findall(r'\.method = "(\w+)", \.path = "([^"]+)"', (SOURCES / "desk_http.c").read_text()))
+    document = json.loads((SOURCES / "openapi.json").read_text())
+    assert routes == {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
