@@ -13,6 +13,7 @@
 #define RATE_HALF      1000.0 // inputs per second at which the wait for company is half its longest
 #define DUE_RETRY_US   200000 // between attempts to get high watermarks
 #define DUE_READ_US    1000   // between looks whether enough has been read
+#define HALVINGS_MAX   10     // of a batch of 1000: one input is left
 #define TRIES_MAX      5      // attempts of one batch before everything is dropped and claimed again
 
 // ---- events
@@ -337,6 +338,9 @@ static void failed(struct lane *lane, const struct err *e)
 {
     metric_add(&lane_metric_retries, 1);
     lane->tries++;
+    // What took too long or was too much as a whole would fail as a whole for ever.
+    if (lane->halvings < HALVINGS_MAX)
+        lane->halvings++;
     if (e->class == ERR_RETRY && lane->tries < TRIES_MAX) {
         lane_backoff(lane, "a batch", e);
         lane->retry_at = lane->claim_at;
@@ -387,6 +391,12 @@ static size_t uncareful_prefix(const struct lane *lane, const struct raw *raws, 
     return i;
 }
 
+static size_t halved(const struct lane *lane, size_t count)
+{
+    size_t part = count >> lane->halvings;
+    return part == 0 && count > 0 ? 1 : part;
+}
+
 void gather_batch(struct lane *lane)
 {
     int32_t slots[SLOT_MAX];
@@ -398,13 +408,14 @@ void gather_batch(struct lane *lane)
     size_t most = stashed(lane);
     if (most > (size_t)lane->settings.batch_max_inputs)
         most = (size_t)lane->settings.batch_max_inputs;
+    most = halved(lane, most);
     work.raw_count = uncareful_prefix(lane, work.raws, most);
     bool careful = work.raw_count == 0 && most > 0;
     if (careful)
         work.raw_count = 1;
     work.due_slots = slots;
     work.due_slot_count = careful ? 0 : firing_slots(lane, work.raw_count, slots);
-    work.due_limit = work.due_slot_count > 0 ? DUE_MAX : 0;
+    work.due_limit = work.due_slot_count > 0 ? halved(lane, DUE_MAX) : 0;
     work.due_until = lane->due_until;
     for (size_t i = 0; i < work.due_slot_count && !careful; i++)
         careful = lane->slots[slots[i]].careful > 0 && work.raw_count == 0;
@@ -427,6 +438,8 @@ void gather_batch(struct lane *lane)
     }
     lane->tries = 0;
     lane->failures = 0;
+    if (lane->halvings > 0)
+        lane->halvings--;
     note_rate(lane, done.raws + done.results);
     lane->last_batch_at = lane_mono(lane);
 }

@@ -191,6 +191,7 @@ struct lane {
     int64_t backoff_us;
     uint32_t failures;
     uint32_t claims_failed; // since the last that succeeded; each may have raised the epochs all the same
+    uint32_t halvings;      // of the next batch: failures less commits since
     int64_t lost_at;        // monotonic: when a slot was found to have another owner; 0: none
 
     struct stash stash;

@@ -339,6 +339,46 @@ static void a_broken_client_is_made_anew(void **state)
     settle(w);
 }
 
+// The store of process 0, whose connection is lost over every larger batch: a line that is too slow for it.
+static struct {
+    struct store_port *port;
+    struct err (*commit)(void *self, const struct store_changes *changes);
+} slow_store;
+
+#define SMALL_ROWS 2
+
+static struct err commit_what_is_small(void *self, const struct store_changes *changes)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < changes->change_count; i++)
+        rows += changes->changes[i].table == &echo_table ? changes->changes[i].row_count : 0;
+    if (rows > SMALL_ROWS)
+        store_mem_cut(slow_store.port);
+    return slow_store.commit(self, changes);
+}
+
+static void a_batch_that_is_too_much_becomes_smaller(void **state)
+{
+    struct world *w = *state;
+    for (int order = 0; order < ORDERS; order++)
+        send_next(w, order);
+    start(w, 0);
+    slow_store.port = w->processes[0].store;
+    slow_store.commit = slow_store.port->commit;
+    slow_store.port->commit = commit_what_is_small;
+    for (int i = 0; i < 2000; i++)
+        turn(w);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        struct arena *arena = arena_new(4096);
+        struct slot_claim slot;
+        assert_true(store_mem_slot(w->db, p, arena, &slot));
+        assert_int_equal(slot.position_count, 1);
+        assert_int_equal(slot.positions[0].next_offset, bus_mem_high(w->bus, TOPIC_COMMANDS_VALIDATOR, p));
+        arena_free(arena);
+    }
+    settle(w);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -348,6 +388,7 @@ int main(void)
         T(every_call_of_the_store_may_fail),
         T(a_stopped_process_that_wakes_up_changes_nothing),
         T(a_broken_client_is_made_anew),
+        T(a_batch_that_is_too_much_becomes_smaller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
