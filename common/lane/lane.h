@@ -79,7 +79,8 @@ void batch_want(struct batch *batch, const struct table *table, size_t column, s
 void *batch_find(struct batch *batch, const struct table *table, const void *probe);
 
 // Rows whose column has this value, in key order, those put in this batch after the loaded ones, deleted ones left out. The
-// value must have been wanted. for (void *row = NULL; (row = batch_next(b, t, c, v, row));) …
+// value must have been wanted. In want, what was wanted in the same round isn't loaded yet: NULL (of batch_find too); want is
+// called again when it is, and may then want what these rows name. for (void *row = NULL; (row = batch_next(b, t, c, v, row));) …
 void *batch_next(struct batch *batch, const struct table *table, size_t column, struct value value,
                  const void *after);
 
@@ -115,7 +116,9 @@ struct uuid batch_effect(struct batch *batch, const char *target,
 // FAILED one is tried again after the lane's back-off (1 s doubling to 60 s, with jitter).
 void batch_effect_again(struct batch *batch, int64_t delay_us);
 void batch_effect_finish(struct batch *batch); // finished in any case
-// Gives up a pending effect of the current key, if its row was wanted.
+// Gives up a pending effect of the current key, if its row was wanted. A call that has been handed on isn't stopped: it may be
+// under way, or still be made, and its result is dropped. Whoever must know whether it was made asks the other side. An effect
+// of the same batch is never called.
 void batch_effect_cancel(struct batch *batch, struct uuid id);
 
 // Shows an input that changes nothing as a dead letter without holding the key (e.g. a NEVER cell of the saga).

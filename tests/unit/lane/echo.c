@@ -35,9 +35,15 @@ static struct uuid order_of(const struct input *in)
     return id;
 }
 
+// The effect that the order's row names, as soon as the row is there: the second round of wants.
 static void want(struct batch *batch, const struct input *in)
 {
-    batch_want(batch, &echo_table, 0, value_uuid(order_of(in)));
+    struct value order = value_uuid(order_of(in));
+    struct uuid effect;
+    batch_want(batch, &echo_table, 0, order);
+    const struct echo_row *row = batch_next(batch, &echo_table, 0, order, NULL);
+    if (row != NULL && uuid_parse(row->last, &effect))
+        batch_want(batch, &effect_table, EFFECT_ID, value_uuid(effect));
 }
 
 static struct echo_row *row_of(struct batch *batch, const struct input *in)
@@ -60,12 +66,14 @@ static void answer(struct batch *batch, const struct input *in, int64_t count)
     batch_emit(batch, TOPIC_VALIDATION_EVENTS, in->key, &event.base);
 }
 
-static void ask(struct batch *batch)
+static void ask(struct batch *batch, struct echo_row *row)
 {
+    char id[UUID_TEXT_SIZE];
     Orderclerk__V1__EffectRequest request = ORDERCLERK__V1__EFFECT_REQUEST__INIT;
     request.kind = "echo";
     request.transport = "auto";
-    batch_effect(batch, "target", &request, INSTANT_NONE);
+    uuid_format(batch_effect(batch, "target", &request, INSTANT_NONE), id);
+    row->last = bytes_str(arena_str(batch_arena(batch), bytes_str(id)));
 }
 
 static struct err decide(struct batch *batch, const struct input *in)
@@ -91,6 +99,8 @@ static struct err decide(struct batch *batch, const struct input *in)
             (const Orderclerk__V1__ValidatorCommand *)in->message;
         what = command->validate->order->remarks;
     }
+    struct uuid asked;
+    const bool has_asked = uuid_parse(row->last, &asked);
     row->last = bytes_str(what);
     answer(batch, in, row->count); // undone when refused
     if (strcmp(what, "reject") == 0 && !echo_accept_rejects)
@@ -104,7 +114,9 @@ static struct err decide(struct batch *batch, const struct input *in)
     if (strcmp(what, "never") == 0)
         batch_deadline(batch, INSTANT_NONE);
     if (strcmp(what, "effect") == 0)
-        ask(batch);
+        ask(batch, row);
+    if (strcmp(what, "give up") == 0 && has_asked)
+        batch_effect_cancel(batch, asked);
     if (strcmp(what, "fail") == 0)
         row->count = 1000;
     return err_ok();

@@ -419,6 +419,25 @@ static void effects_are_called_until_they_succeed(void **state)
     assert_int_equal(harness_rows(h, &effect_table, EFFECT_SLOT, value_i32(0), &rows), 0);
 }
 
+static void a_cancelled_effect_may_still_be_called_in_vain(void **state)
+{
+    struct harness *h = *state;
+    struct effect_call call;
+    const Orderclerk__V1__EffectRequest *request;
+    void *rows;
+    send(h, A, "effect", 0, false);
+    harness_run(h);
+    assert_true(harness_effect(h, &call, &request)); // under way
+    send(h, A, "give up", 0, false);
+    harness_run(h);
+    assert_int_equal(harness_rows(h, &effect_table, EFFECT_ID, value_uuid(call.id), &rows), 0);
+    assert_int_equal(count_of(h, A), 2);
+    harness_answer(h, call.id, EFFECT_OK, 200, bytes_str(""));
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 2);
+    assert_int_equal(answers(h, A, NULL), 2);
+}
+
 static void what_the_database_refuses_is_found_and_held(void **state)
 {
     struct harness *h = *state;
@@ -536,6 +555,7 @@ int main(void)
         T(a_deadline_that_moves_away_is_looked_at_once_in_vain),
         T(a_held_order_keeps_its_deadline),
         T(effects_are_called_until_they_succeed),
+        T(a_cancelled_effect_may_still_be_called_in_vain),
         T(what_the_database_refuses_is_found_and_held),
         T(a_deadline_that_is_refused_goes_another_way),
         T(a_deadline_with_no_way_left_holds_its_key),
