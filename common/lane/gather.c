@@ -375,7 +375,9 @@ static bool careful_work(struct lane *lane, struct work *work, char *text, size_
     }
     struct err e =
         lane->ports.store->mark_suspect(lane->ports.store->self, p, slot->epoch, bytes_str(text), tries);
-    if (!err_is(&e)) {
+    // Another owner, or no connection: the batch's fence finds out which. Who claimed again at once because of another owner
+    // would take the slot from it before it has done anything.
+    if (!err_is(&e) || e.class == ERR_FENCED) {
         slot->careful--;
         return true;
     }
