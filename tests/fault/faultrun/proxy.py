@@ -22,6 +22,7 @@ import time
 from dataclasses import dataclass, field
 
 CHUNK_BYTES = 64 * 1024
+PIECE_BYTES = 2048  # of a throttled line
 HEAD_BYTES = 256  # of a frame's body: names and the beginning of a statement
 COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"  # CommandComplete
 
@@ -151,17 +152,20 @@ class Link:
                     self.proxy.say({"lost": self.route.name, "at": time.time()})
                     return
                 continue
-            await self._hold_up(len(data))
-            try:
-                writer.write(data)
-                await writer.drain()
-            except OSError:
-                return
+            step = PIECE_BYTES if self.route.faults.rate else len(data)  # a slow line trickles, it doesn't fall silent
+            for start in range(0, len(data), step):
+                piece = data[start:start + step]
+                await self._hold_up(len(piece), start == 0)
+                try:
+                    writer.write(piece)
+                    await writer.drain()
+                except OSError:
+                    return
 
-    async def _hold_up(self, size: int) -> None:
+    async def _hold_up(self, size: int, first: bool) -> None:
         faults = self.route.faults
-        wait = faults.delay_ms
-        if faults.stall and self.proxy.random.random() < faults.stall:
+        wait = faults.delay_ms if first else 0.0
+        if first and faults.stall and self.proxy.random.random() < faults.stall:
             wait += faults.stall_ms
         if faults.rate:
             wait += size / faults.rate * 1000
