@@ -329,7 +329,9 @@ void batch_dead_letter(struct batch *batch, const char *reason, const char *stat
     struct raw raw = raw_of_input(in);
     if (in->kind != INPUT_MESSAGE)
         raw.offset = in->kind == INPUT_DEADLINE ? in->due : in->result->attempt;
-    batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, reason, detail, state, false, false);
+    const char *id =
+        in->kind == INPUT_MESSAGE ? arena_str(batch->arena, in->head.event_id) : batch->current_id_text;
+    batch_dead_letter_of(batch, &raw, in->slot, id, reason, detail, state, false, false);
 }
 
 // ---- deadlines

@@ -44,6 +44,12 @@ struct key_state_row *inbox_key_state_put(struct batch *batch, struct bytes key,
     return rows_put(batch->rows, &key_state_table, &row);
 }
 
+// What a dead letter calls the record by: its own word for itself, which an operator's Discard finds it by.
+static const char *record_id(struct batch *batch, const struct input *in)
+{
+    return arena_str(batch->arena, in->head.event_id);
+}
+
 // ---- holding
 
 static void hold(struct batch *batch, const struct input *in, const char *reason, const char *detail)
@@ -78,7 +84,7 @@ static void append_held(struct batch *batch, const struct input *in, const char 
          held < HELD_MAX && (row = inbox_next_held(batch, in->key, row)) != NULL;)
         held++;
     if (held == HELD_MAX) {
-        batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "HELD_FULL",
+        batch_dead_letter_of(batch, &raw, in->slot, record_id(batch, in), "HELD_FULL",
                              "the order is held and its bound of held records is reached", NULL, false,
                              false);
         return;
@@ -208,7 +214,7 @@ static enum fate apply_next(struct batch *batch, const struct input *in, bool fr
     const char *reason = e.class == ERR_UNKNOWN ? HELD_UNKNOWN : HELD_REJECTED;
     if (e.class == ERR_REJECT) {
         struct raw raw = raw_of_input(in);
-        batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, true,
+        batch_dead_letter_of(batch, &raw, in->slot, record_id(batch, in), "REJECTED", e.text, NULL, true,
                              false);
     }
     if (MUTANT(rejected_skipped) && e.class == ERR_REJECT) {
@@ -258,7 +264,7 @@ static void drain(struct batch *batch, struct bytes key)
                 return;
             if (was_rejected) {
                 struct raw raw = inbox_held_raw(row);
-                batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "SETTLED",
+                batch_dead_letter_of(batch, &raw, in->slot, record_id(batch, in), "SETTLED",
                                      "applied after all", NULL, false, true);
             }
         }
@@ -297,8 +303,7 @@ static void apply_versioned(struct batch *batch, const struct input *in, const c
         return;
     }
     struct raw raw = raw_of_input(in);
-    batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "REJECTED", e.text, NULL, false,
-                         false);
+    batch_dead_letter_of(batch, &raw, in->slot, record_id(batch, in), "REJECTED", e.text, NULL, false, false);
 }
 
 // ---- control
