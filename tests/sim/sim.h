@@ -12,6 +12,7 @@
 #include "base/uuid.h"
 #include "ingress/ingress.h"
 #include "lane/lane.h"
+#include "orderclerk/v1/order_state.pb-c.h"
 #include "sim/sim_fiber.h"
 #include "sim/sim_heap.h"
 #include "sim/sim_map.h"
@@ -250,6 +251,7 @@ struct sim_answer {
     int64_t delay_us; // until the caller knows
 };
 struct sim_answer sim_outside_call(const struct effect_call *call);
+void sim_outside_push(const Orderclerk__V1__OrderState *doc); // faults are over: goods leave and arrive
 void sim_outside_start(void);
 void sim_outside_free(void);
 void sim_outside_released(const struct bus_record *record); // a command to the tracker has been given
@@ -308,10 +310,10 @@ struct sim_order {
     // the customer
     const char *cancel_in; // cancels on seeing this state; NULL: doesn't
     bool cancelled;
-    uint64_t seen_revision;           // of its snapshots
-    uint32_t answers;                 // given
-    uint32_t exits;                   // by operators
-    const struct sim_entry *snapshot; // the newest
+    uint64_t seen_revision; // of its snapshots
+    uint32_t answers;       // given
+    uint32_t exits;         // by operators
+    struct bytes snapshot;  // the newest
 };
 struct sim_plan {
     struct sim_order orders[SIM_ORDERS_MAX];
@@ -321,6 +323,7 @@ void sim_plan_make(void);
 void sim_plan_start(void);
 struct sim_order *sim_order_find(struct bytes order_id); // NULL: no order of the plan (yet)
 void sim_reference_start(void);
+void sim_reference_heal(void); // faults are over: goods for everybody who waits
 const char *sim_reference_sku(uint32_t n);
 int64_t sim_reference_price(uint32_t n);          // net, of one unit
 int64_t sim_reference_received(struct bytes sku); // goods that have been received, by committed submissions
@@ -359,7 +362,8 @@ void sim_check_door_committed(struct sim_process *process, int32_t slot, int64_t
 void sim_check_door_published(const struct sim_ingress_db *db, int32_t slot, int64_t before,
                               int64_t published_no);
 // A warehouse hands a release's goods over; less: one of each line is kept; rogue: it had agreed not to.
-void sim_check_left(const char *order_id, const char *shipment_id, const void *release, bool less, bool rogue);
+void sim_check_left(const char *order_id, const char *shipment_id, const void *release, bool less,
+                    bool rogue);
 void sim_check_called(struct sim_process *process, const struct effect_call *call);
 void sim_check_step(struct sim_process *process); // after a thread's turn: restart-and-compare
 void sim_check_end(void);

@@ -56,9 +56,12 @@ static void check_transition(const struct saga_history_row *row)
     sim_cover_rule(from, event, rule->id);
     saga->revision++;
     saga->state = saga_state_info(to)->name;
-    if (sim->options.trace)
-        sim_trace("order %.8s: %s -> %s on %s (rule %d)", event_name, saga_state_info(from)->name,
-                  saga->state, event_name, row->rule_id);
+    if (sim->options.trace) {
+        char order[UUID_TEXT_SIZE];
+        uuid_format(row->order_id, order);
+        sim_trace("order %s: %s -> %s on %s (rule %d)", order, saga_state_info(from)->name, saga->state,
+                  event_name, row->rule_id);
+    }
 }
 
 static void check_row(const struct saga_row *row)

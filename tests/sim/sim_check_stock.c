@@ -90,10 +90,20 @@ static void note_share(const struct allocation_row *row, int64_t reserved)
     sim_map_at(&c->shares, sim_key2(2, row->sku, row->warehouse))->value.number += change;
     int64_t *held = &sim_map_at(&c->held, sim_key((uint64_t)row->line_no, key))->value.number;
     *held += change;
-    const struct sim_map_item *ordered = sim_map_find(&c->ordered, sim_key((uint64_t)row->line_no, key));
+}
+
+// No line holds more than was ever ordered of it.
+static void check_line(const struct allocation_row *row)
+{
+    struct sim_check *c = sim->check;
+    char order[UUID_TEXT_SIZE];
+    uuid_format(row->order_id, order);
+    uint64_t key = sim_key((uint64_t)row->line_no, bytes_str(order));
+    const struct sim_map_item *ordered = sim_map_find(&c->ordered, key);
+    int64_t held = sim_map_at(&c->held, key)->value.number;
     if (ordered != NULL && !row->made)
-        SIM_CHECK(I5_ONE_RESERVATION, *held <= ordered->value.number, "line %d of %s holds %lld of %lld",
-                  row->line_no, order, (long long)*held, (long long)ordered->value.number);
+        SIM_CHECK(I5_ONE_RESERVATION, held <= ordered->value.number, "line %d of %s holds %lld of %lld",
+                  row->line_no, order, (long long)held, (long long)ordered->value.number);
 }
 
 void sim_check_stock(const struct store_changes *changes)
@@ -109,6 +119,8 @@ void sim_check_stock(const struct store_changes *changes)
     }
     for (size_t i = 0; i < changes->change_count; i++) {
         const struct store_change *c = &changes->changes[i];
+        for (size_t k = 0; c->table == &allocation_table && k < c->row_count; k++)
+            check_line(c->rows[k]);
         for (size_t k = 0; c->table == &stock_table && c->kind != CHANGE_DELETE && k < c->row_count; k++)
             check_stock(c->rows[k]);
     }

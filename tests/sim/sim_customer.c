@@ -149,14 +149,28 @@ static void exit_order(struct sim_order *order, Orderclerk__V1__OperatorExit exi
     ask(order, request, "exit", order->exits++, after_us);
 }
 
+// Goods that are lost or sent back can't be sent once more: RETRY would leave the order in SHIPPED, without a way on.
+static bool goods_astray(const struct sim_order *order)
+{
+    const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
+        arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
+    for (size_t i = 0; i < doc->n_shipments; i++) {
+        const char *state = doc->shipments[i]->state;
+        if (strcmp(state, "LOST") == 0 || strcmp(state, "RETURNED_TO_SENDER") == 0)
+            return true;
+    }
+    return false;
+}
+
 static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
 {
     static const Orderclerk__V1__OperatorExit exits[] = {
-        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED,
-        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY,
-        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL,
-        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
-    return exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
+        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY,
+        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
+    Orderclerk__V1__OperatorExit exit = exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
+    if (exit == ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY && goods_astray(order))
+        exit = ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED;
+    return exit;
 }
 
 // What a customer does unasked.
@@ -214,7 +228,7 @@ void sim_customer_heed(const struct sim_entry *entry)
     if (order == NULL || head.saga_revision <= order->seen_revision)
         return;
     order->seen_revision = head.saga_revision;
-    order->snapshot = entry;
+    order->snapshot = entry->record.value;
     struct bytes state = text_field(entry->record.value, 12);
     bool asked = bytes_is(state, "AWAITING_CUSTOMER") || bytes_is(state, "SHORTAGE_OFFERED");
     if (order->cancel_in != NULL && !order->cancelled && bytes_is(state, order->cancel_in))
@@ -239,9 +253,14 @@ void sim_customer_push(void)
 {
     for (uint32_t i = 0; i < sim->plan->count; i++) {
         struct sim_order *order = &sim->plan->orders[i];
-        if (order->snapshot == NULL)
+        if (order->snapshot.data == NULL)
             continue;
-        struct bytes state = text_field(order->snapshot->record.value, 12);
+        struct bytes state = text_field(order->snapshot, 12);
+        if (bytes_is(state, "COMPLETED") || bytes_is(state, "REJECTED") || bytes_is(state, "CANCELLED") ||
+            bytes_is(state, "ARCHIVED"))
+            continue;
+        sim_outside_push(orderclerk__v1__order_state__unpack(arena_protobuf(sim->arena), order->snapshot.size,
+                                                             order->snapshot.data));
         if (bytes_is(state, "NEEDS_PERSON"))
             exit_order(order, some_exit(order), 0);
         if (bytes_is(state, "DELIVERED") && sim_chance(&order->random, 10))

@@ -99,7 +99,8 @@ size_t sim_door_unpublished(const struct sim_ingress_db *db)
 
 bool sim_door_idle(const struct sim_process *p)
 {
-    return p->session != NULL && p->session->connected && !p->leaving && sim_door_unpublished(p->session->db) == 0;
+    return p->session != NULL && p->session->connected && !p->leaving &&
+           sim_door_unpublished(p->session->db) == 0;
 }
 
 static void wake_doors(const struct sim_ingress_db *db)

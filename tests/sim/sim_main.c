@@ -279,7 +279,8 @@ int main(int argc, char **argv)
         int status = run_one(&options);
         if (!a.trace && status != EXIT_GOOD)
             tell_failure(a.first, status);
-        printf("seed %llu: %s (status %d)\n", (unsigned long long)a.first, status == EXIT_GOOD ? "good" : "broken", status);
+        printf("seed %llu: %s (status %d)\n", (unsigned long long)a.first,
+               status == EXIT_GOOD ? "good" : "broken", status);
         return status;
     }
     static uint64_t listed[1000];

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "fulfillment-tracker/fulfillment_callbacks.h"
 #include "orderclerk/v1/commands.pb-c.h"
+#include "orderclerk/v1/order_state.pb-c.h"
 #include "orderclerk/v1/outbox.pb-c.h"
 #include "sim/sim_map.h"
 
@@ -20,8 +21,8 @@ struct parcel {
     bool gone;     // handed over
     bool kept;     // said that it won't ship: rejected or cancelled
     bool stubborn; // refuses to cancel
-    bool rogue; // has shipped what it had said it would not
-    bool less;  // a unit of each line is not found
+    bool rogue;    // has shipped what it had said it would not
+    bool less;     // a unit of each line is not found
 };
 
 struct sim_outside {
@@ -261,6 +262,28 @@ struct sim_answer sim_outside_call(const struct effect_call *call)
     SIM_CHECK(I5_RELEASED_RESERVED, p != NULL,
               "a warehouse is called about shipment %s, which was never released", request->note);
     return strcmp(request->kind, "release_shipment") == 0 ? take_release(p) : take_cancel(p);
+}
+
+// Faults are over: what the order still waits for leaves and arrives, whatever had become of it.
+void sim_outside_push(const Orderclerk__V1__OrderState *doc)
+{
+    for (size_t i = 0; i < doc->n_shipments; i++) {
+        const Orderclerk__V1__ShipmentState *s = doc->shipments[i];
+        struct parcel *p = parcel_of(bytes_str(s->shipment_id));
+        bool here = strcmp(s->state, "RELEASE_REQUESTED") == 0 || strcmp(s->state, "ACCEPTED") == 0 ||
+                    strcmp(s->state, "PICKING") == 0 || strcmp(s->state, "PACKED") == 0;
+        bool away = strcmp(s->state, "HANDED_OVER") == 0 || strcmp(s->state, "IN_TRANSIT") == 0 ||
+                    strcmp(s->state, "EXCEPTION") == 0;
+        if (p == NULL || strcmp(p->warehouse, "AUTO") == 0)
+            continue;
+        p->kept = p->kept && !here;
+        if (here && strcmp(s->cancel_request, "REQUESTED") == 0)
+            report(p, p->gone ? "cancel_rejected" : "cancel_accepted", "", 0);
+        else if (here)
+            report(p, "handed_over", lines_of(p), 0);
+        if (here || away)
+            report(p, "delivered", "", INSTANT_HOUR);
+    }
 }
 
 void sim_outside_start(void)

@@ -192,6 +192,7 @@ static void heal(void)
     for (uint32_t i = 0; i < sim_faults_count(); i++)
         sim_faults_end(i);
     sim->healed = true;
+    sim_reference_heal();
 }
 
 void sim_run(const struct sim_options *options)
