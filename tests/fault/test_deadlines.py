@@ -44,6 +44,7 @@ def test_an_answer_that_waited_out_an_outage_beats_the_deadline(stack, tmp_path)
     assert waiting == len(orders)
     print(f"{len(answered)} answers wait in the topic, the deadlines of all {waiting} orders are over")
 
+    stack.settings["orchestrator"]["BATCH_MAX"] = "1"  # deadlines are due with every record, and most answers are yet unread
     for index in (1, 2):
         stack.start("orchestrator", index)
     history = run.finish(tmp_path)
