@@ -9,15 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// gcc says by a macro that it builds with AddressSanitizer, clang 14 by a feature.
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #define GAP_BYTES 16 // poisoned, between two allocations

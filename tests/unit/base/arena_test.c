@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -107,7 +107,7 @@ static void test_random_batches(void **state)
     arena_free(arena);
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WITH_ASAN
 // The sanitizer notices writes behind an allocation and reads after a reset.
 static void test_poison(void **state)
 {
@@ -235,7 +235,7 @@ int main(void)
         cmocka_unit_test(test_used_counts_from_the_last_reset),
         cmocka_unit_test(test_reset_keeps_the_largest_block),
         cmocka_unit_test(test_random_batches),
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WITH_ASAN
         cmocka_unit_test(test_poison),
 #endif
         cmocka_unit_test(test_copies),
