@@ -20,9 +20,6 @@ endif()
 if(SANITIZE)
   target_compile_options(oc_hardening INTERFACE -fsanitize=${SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(oc_hardening INTERFACE -fsanitize=${SANITIZE})
-  if(SANITIZE MATCHES address) # gcc would say so by a macro, clang 14 doesn't
-    target_compile_definitions(oc_hardening INTERFACE WITH_ASAN)
-  endif()
 else()
   foreach(flag -fstack-clash-protection -fstack-protector-strong -fcf-protection=full -fno-delete-null-pointer-checks
                -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero -fexceptions -Wtrampolines)
