@@ -293,7 +293,8 @@ static struct err give_versions(struct pg *pg, struct submission **items, size_t
             struct store_version wanted = {.topic = (int32_t)record->topic, .key = record_key(record)};
             struct store_version *given =
                 bsearch(&wanted, versions, distinct, sizeof *versions, compare_versions);
-            append_version(arena, record, given->version - --given->count);
+            // In the submission's own memory: a commit that is refused is tried again with the same submissions.
+            append_version(items[i]->arena, record, given->version - --given->count);
         }
     }
     return err_ok();
