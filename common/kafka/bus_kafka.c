@@ -14,6 +14,8 @@
 #define WATERMARKS_TIMEOUT_MS 2000
 // Leaving the group politely frees the slots at once; a broker that is away must not hold up the end.
 #define CLOSE_TIMEOUT_US 2000000
+// Between attempts to make both clients anew.
+#define REOPEN_PAUSE_US 1000000
 
 static struct bus_kafka *bus_of(const struct bus_port *port)
 {
@@ -257,8 +259,12 @@ static struct err bus_reopen(void *self)
         kafka_producer_set_partitions(b->producer, b->partitions); // asked for at the start
         e = open_consumer(b);
     }
-    if (err_is(&e))
+    if (err_is(&e)) { // told as a failure of its own, so that it is tried again
         close_both(b);
+        b->failed = true;
+        b->failed_until = kafka_wait_now() + REOPEN_PAUSE_US;
+        snprintf(b->text, sizeof b->text, "%s", e.text);
+    }
     return e;
 }
 

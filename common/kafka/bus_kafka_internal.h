@@ -35,6 +35,7 @@ struct bus_kafka {
     struct bus_kafka_trouble *troubles; // a stack; at most one per slot and input
     size_t trouble_count;
     bool failed, failure_told;
+    int64_t failed_until; // a failure isn't told before: making both clients anew has just failed
     char text[ERR_TEXT_MAX];
 };
 

@@ -211,7 +211,7 @@ static bool take_own(struct bus_kafka *b, struct bus_event *ret_event)
             .text = t->text};
         return true;
     }
-    if (b->failed && !b->failure_told) {
+    if (b->failed && !b->failure_told && kafka_wait_now() >= b->failed_until) {
         b->failure_told = true;
         *ret_event = (struct bus_event){.kind = BUS_FAILED, .text = b->text};
         return true;

@@ -60,7 +60,7 @@ static void give_body(struct double_connection *mhd, const struct request *r, vo
     size_t at = 0;
     const size_t end = r->cut ? r->body.size / 2 : r->body.size;
     while (at < end && goes_on(mhd)) {
-        size_t size = r->whole ? end : 1 + fuzz_byte(&sizes);
+        size_t size = r->whole ? end : (size_t)1 + fuzz_byte(&sizes);
         size = size > end - at ? end - at : size;
         char *piece = malloc(size); // exactly so large: reading further is seen
         FUZZ_CHECK(piece != NULL);

@@ -54,7 +54,7 @@ static void cut(enum intake_rows_format format, struct bytes text, struct fuzz_s
     struct intake_rows *rows = intake_rows_new(format);
     const uint8_t *data = text.data;
     for (size_t at = 0; at < text.size;) {
-        size_t size = whole ? text.size : 1 + fuzz_byte(&sizes) % 64;
+        size_t size = whole ? text.size : (size_t)1 + fuzz_byte(&sizes) % 64;
         size = size > text.size - at ? text.size - at : size;
         FUZZ_CHECK(intake_rows_feed(rows, bytes_of(data + at, size), take, seen));
         at += size;
