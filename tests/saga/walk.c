@@ -11,7 +11,7 @@
 
 static uint32_t walk_next(struct walk_source *source, uint32_t bound)
 {
-    return source->next(source->self, bound);
+    return source->next(source->self, bound) % bound;
 }
 
 static bool chance(struct walk_source *source, uint32_t percent)
