@@ -27,6 +27,7 @@ struct call {
     size_t answer_size;
     char error[CURL_ERROR_SIZE];
     bool target_failed; // counts for the target's circuit breaker
+    bool dropped;       // while under way
 };
 
 struct result_node {

@@ -116,6 +116,12 @@ static void release(struct call *call)
     call->headers = call->recipients = NULL;
 }
 
+static int fail_if_dropped(void *self, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent)
+{
+    (void)to_get, (void)got, (void)to_send, (void)sent;
+    return ((const struct call *)self)->dropped;
+}
+
 bool transfer_start(struct caller *caller, struct call *call, char *ret_text, size_t text_size)
 {
     call->curl = curl_easy_init();
@@ -132,6 +138,9 @@ bool transfer_start(struct caller *caller, struct call *call, char *ret_text, si
                      (long)(caller->settings.connect_timeout_us / 1000));
     curl_easy_setopt(call->curl, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(call->curl, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(call->curl, CURLOPT_XFERINFOFUNCTION, fail_if_dropped);
+    curl_easy_setopt(call->curl, CURLOPT_XFERINFODATA, call);
+    curl_easy_setopt(call->curl, CURLOPT_NOPROGRESS, 0L);
     bool smtp = strcmp(call->request->transport, "smtp") == 0;
     bool ok = smtp ? set_smtp(caller, call) : strcmp(call->request->transport, "http") == 0 && set_http(call);
     if (ok && curl_multi_add_handle(caller->multi, call->curl) == CURLM_OK)
@@ -201,8 +210,13 @@ void transfer_end(struct call *call, CURLcode code, struct effect_result *ret_re
 
 void transfer_drop(struct caller *caller, struct call *call)
 {
-    if (call->curl != NULL)
+    if (call->curl != NULL) {
+        // A mail that is taken from libcurl unsent would be ended as if it were whole, and arrive empty: it has to fail first.
+        int running;
+        call->dropped = true;
+        curl_multi_perform(caller->multi, &running);
         curl_multi_remove_handle(caller->multi, call->curl);
+    }
     release(call);
     free(call->answer);
     call->answer = NULL;

@@ -190,7 +190,7 @@ static void serve_smtp(struct peer *peer, int fd)
 {
     char *text = calloc(1, TEXT_SIZE), line[1024];
     assert(text != NULL);
-    bool in_data = false;
+    bool in_data = false, held = false;
     const char *after_data = "250 taken\r\n";
     FILE *in = fdopen(dup(fd), "r");
     assert(in != NULL);
@@ -206,8 +206,18 @@ static void serve_smtp(struct peer *peer, int fd)
             text[0] = '\0';
         }
         const char *answer = answer_line(line, &in_data, &after_data);
+        if (!was_data && in_data && strstr(text, "RCPT TO:<held@") != NULL) {
+            held = true;
+            keep(peer, "held");
+            done(peer);
+            wait_for_release(peer);
+        }
         if (answer != NULL)
             say_text(fd, answer);
+    }
+    if (held) {
+        keep(peer, "gone");
+        done(peer);
     }
     fclose(in);
     free(text);

@@ -3,7 +3,8 @@
 // HTTP: the path says what happens: /200 … /599 (that status, "said <status>" as the body), /hang (no answer until
 // peer_release), /drop (closed without an answer), /cut (closed in the middle of the answer), /big (200 KiB),
 // /redirect (302 to /200). SMTP: the recipient's local part says it: ok@, 550@, 450@, 554-data@ (refused after the
-// message), and peer_greeting.
+// message), held@ (DATA isn't answered until peer_release; seen as "held" and, once the client has left, as "gone"), and
+// peer_greeting.
 #pragma once
 
 #include <stddef.h>
@@ -14,7 +15,7 @@ struct peer *peer_http(void);
 struct peer *peer_smtp(const char *greeting); // "220 ready", "554 no" …
 void peer_close(struct peer *peer);
 int peer_port(const struct peer *peer);
-// Lets /hang answer 200, those that hang and those to come.
+// Lets /hang answer 200 and held@ go on, those that hang and those to come.
 void peer_release(struct peer *peer);
 // Requests or mails seen so far; waits until there are `count` (a minute at most, then the test fails).
 void peer_wait(struct peer *peer, size_t count);

@@ -512,6 +512,20 @@ static void test_closing_aborts_what_is_under_way(void **state)
     expect(b, EFFECT_OK, 200, NULL);
 }
 
+// libcurl, left to itself, ends a mail that it has not begun to send as if that were all of it.
+static void test_closing_sends_no_empty_mail(void **state)
+{
+    struct bench *b = *state;
+    char to[] = "held@example.com";
+    submit_mail(b, 1, FROM, to, MESSAGE);
+    peer_wait(b->smtp, 1);
+    reopen(b);
+    peer_release(b->smtp);
+    peer_wait(b->smtp, 2);
+    assert_string_equal(peer_text(b->smtp, 0), "held");
+    assert_string_equal(peer_text(b->smtp, 1), "gone");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -537,6 +551,7 @@ int main(void)
         TEST(test_a_mail_that_can_not_be_sent_is_refused),
         TEST(test_a_password_is_not_sent_in_the_clear),
         TEST(test_closing_aborts_what_is_under_way),
+        TEST(test_closing_sends_no_empty_mail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
