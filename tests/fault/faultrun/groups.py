@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oclocal import services
 
-from faultrun.injection import Run
+from faultrun.injection import Injection, Run
 from faultrun.rig import INSTANCES
 
 STORM = {"validator": 2, "inventory": 5, "notifier": 2}  # service: the process that comes and goes
@@ -73,14 +73,22 @@ def upgrade(run: Run, service: str) -> None:
         newer = next_build(run)
         it.watch_batches(service, rig.owned(service))
         it.struck()
-        for build in (newer, None):
-            for index in range(1, INSTANCES[service] + 1):
-                rig.stop(service, index)
-                rig.start(service, index, build=build)
-                rig.wait_ready(service, index)
-                if it.line["recovered_s"] is None:
-                    it.recovered()
+        try:
+            for build in (newer, None):
+                _restart_all(run, service, build, it)
+        except Exception:
+            _restart_all(run, service, None, None)  # never some of each for the rest of the run
+            raise
         assert stack.build_folder != newer
+
+
+def _restart_all(run: Run, service: str, build: Path | None, it: Injection | None) -> None:
+    for index in range(1, INSTANCES[service] + 1):
+        run.rig.stop(service, index)
+        run.rig.start(service, index, build=build)
+        run.rig.wait_ready(service, index)
+        if it is not None and it.line["recovered_s"] is None:
+            it.recovered()
 
 
 def upgrade_jobs(run: Run, times: int) -> list[tuple[str, Callable[[], None]]]:
