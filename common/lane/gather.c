@@ -401,8 +401,10 @@ static size_t uncareful_prefix(const struct lane *lane, const struct raw *raws, 
 
 static size_t halved(const struct lane *lane, size_t count)
 {
+    if (count == 0)
+        return 0;
     size_t part = count >> lane->halvings;
-    return part == 0 && count > 0 ? 1 : part;
+    return part == 0 ? 1 : part;
 }
 
 void gather_batch(struct lane *lane)
@@ -410,13 +412,14 @@ void gather_batch(struct lane *lane)
     int32_t slots[SLOT_MAX];
     char text[64];
     char forced[128];
-    struct work work = {.raws = stashed(lane) > 0 ? lane->stash.items + lane->stash.head : NULL,
+    size_t most = stashed(lane);
+    struct work work = {.raws = most > 0 ? lane->stash.items + lane->stash.head : NULL,
                         .results = lane->results,
                         .result_count = lane->result_count};
-    size_t most = stashed(lane);
     if (most > (size_t)lane->settings.batch_max_inputs)
         most = (size_t)lane->settings.batch_max_inputs;
     most = halved(lane, most);
+    assert(most == 0 || work.raws != NULL);
     work.raw_count = uncareful_prefix(lane, work.raws, most);
     bool careful = work.raw_count == 0 && most > 0;
     if (careful)
