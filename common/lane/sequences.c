@@ -31,7 +31,7 @@ uint64_t sequences_get(struct bytes text, enum topic topic)
     return 0;
 }
 
-#define ENTRY_MAX 34 // a blank, 10 digits, a colon, 20 digits and the terminating zero, with one to spare
+#define ENTRY_MAX 44 // a blank, 20 digits, a colon, 20 digits and the terminating zero, with one to spare
 // Text that isn't ours may have an entry in each byte, which comes out as "0:0 ".
 #define GROWTH_MAX 4
 
@@ -55,8 +55,8 @@ struct bytes sequences_set(struct arena *arena, struct bytes text, enum topic to
             old = sequence;
             done = true;
         }
-        size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%u:%llu", size > 0 ? " " : "", (unsigned)number,
-                                 (unsigned long long)old);
+        size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%llu:%llu", size > 0 ? " " : "",
+                                 (unsigned long long)number, (unsigned long long)old);
     }
     if (!done) {
         size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%u:%llu", size > 0 ? " " : "", (unsigned)topic,
