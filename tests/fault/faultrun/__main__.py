@@ -93,8 +93,8 @@ def one_round(folder: Path, options: argparse.Namespace, seed: int, kinds: list[
     """A fresh stack, hurt while it works, and counted at rest."""
     record = RunFolder(folder)
     rig = Rig(record, seed, options.keep_stack)
+    load = Load(rig, seed, stock=options.stock, orders_min=options.orders, at_once=options.at_once, rate=options.rate)
     try:
-        load = Load(rig, seed, stock=options.stock, orders_min=options.orders, at_once=options.at_once, rate=options.rate)
         run = Run(rig, load, record, random.Random(seed), options.long)
         begun = time.monotonic()
         rig.up(INVENTORIES if options.long else 0)
@@ -122,6 +122,7 @@ def one_round(folder: Path, options: argparse.Namespace, seed: int, kinds: list[
         print(rig.stack.log_tails(15), file=sys.stderr)
         raise
     finally:
+        load.ended.set()
         rig.down()
 
 

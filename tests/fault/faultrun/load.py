@@ -89,6 +89,7 @@ class Load:
         self._waits: dict[str, str] = {}  # of the test data's orders: where they are left, if they don't end
         self._next = 0
         self._stop = threading.Event()
+        self.ended = threading.Event()  # nobody looks any more
         self._threads: list[threading.Thread] = []
         self._feeding: subprocess.Popen | None = None
         self.states: dict[str, str] = {}
@@ -231,7 +232,7 @@ class Load:
             return len(self._unfinished)
 
     def _watch(self) -> None:
-        while (not self._stop.is_set() or self._racing or self.in_flight()) and not self.errors:
+        while not self.ended.is_set() and not self.errors:
             self.refresh()
             time.sleep(POLL_S)
 
