@@ -193,6 +193,8 @@ void publish_mark(struct lane *lane)
     if (count == 0)
         return;
     struct err e = lane->ports.store->mark_published(lane->ports.store->self, fences, count);
+    if (e.class == ERR_FENCED)
+        lane_drop(lane, e.text); // an idle lane would find out at its next batch only
     if (err_is(&e))
         return; // the next batch's fence stores it as well
     for (size_t i = 0; i < count; i++)
