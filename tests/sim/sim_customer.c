@@ -165,8 +165,10 @@ static bool goods_astray(const struct sim_order *order)
 static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
 {
     static const Orderclerk__V1__OperatorExit exits[] = {
-        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY,
-        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
+        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED,
+        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY,
+        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL,
+        ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
     Orderclerk__V1__OperatorExit exit = exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
     if (exit == ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY && goods_astray(order))
         exit = ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED;

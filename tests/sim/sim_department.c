@@ -278,7 +278,8 @@ void sim_department_heed(const struct sim_entry *entry)
 {
     const Orderclerk__V1__DepartmentCommand *command = orderclerk__v1__department_command__unpack(
         arena_protobuf(sim->arena), entry->record.value.size, entry->record.value.data);
-    assert(command != NULL);
+    if (command == NULL)
+        return; // not a command: somebody has written garbage
     struct sim_map_item *seen = sim_map_at(&sim->department_seen, sim_key(1, bytes_str(command->event_id)));
     uint32_t nth = (uint32_t)seen->value.number++;
     struct desk desk = {
