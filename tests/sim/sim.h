@@ -334,6 +334,7 @@ void sim_customer_heed(const struct sim_entry *entry);   // order-state
 void sim_customer_push(void);                            // faults are over: somebody looks after what waits
 void sim_operator_heed(const struct sim_entry *entry);   // dead-letters
 void sim_department_heed(const struct sim_entry *entry); // commands.departments
+void sim_department_push(const Orderclerk__V1__OrderState *doc, struct bytes order_id);
 void sim_peers_heed(enum topic topic, const struct sim_entry *entry); // any record
 
 // ---- sim_faults.c, sim_strike.c

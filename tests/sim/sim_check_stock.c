@@ -132,15 +132,15 @@ void sim_check_left(const char *order_id, const char *shipment_id, const void *r
 {
     const Orderclerk__V1__ReleaseShipment *r = release;
     struct sim_map_item *once = sim_map_at(&sim->check->shipped, sim_key(1000000, bytes_str(shipment_id)));
-    if (once->value.number != 0)
-        return; // a callback that is said twice
+    if (once->value.number != 0 || rogue)
+        return; // a callback that is said twice; goods that the order doesn't count on any more
     once->value.number = 1;
     for (size_t i = 0; i < r->n_lines; i++) {
         uint64_t key = sim_key(r->lines[i]->line_no, bytes_str(order_id));
         const struct sim_map_item *ordered = sim_map_find(&sim->check->ordered, key);
         int64_t *shipped = &sim_map_at(&sim->check->shipped, key)->value.number;
         *shipped += r->lines[i]->quantity - (less && r->lines[i]->quantity > 1);
-        if (ordered != NULL && !rogue)
+        if (ordered != NULL)
             SIM_CHECK(I5_SHIPPED_ONCE, *shipped <= ordered->value.number,
                       "%lld of line %u of %s leave, %lld were ordered", (long long)*shipped,
                       r->lines[i]->line_no, order_id, (long long)ordered->value.number);

@@ -261,8 +261,12 @@ void sim_customer_push(void)
         if (bytes_is(state, "COMPLETED") || bytes_is(state, "REJECTED") || bytes_is(state, "CANCELLED") ||
             bytes_is(state, "ARCHIVED"))
             continue;
-        sim_outside_push(orderclerk__v1__order_state__unpack(arena_protobuf(sim->arena), order->snapshot.size,
-                                                             order->snapshot.data));
+        const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
+            arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
+        sim_outside_push(doc);
+        if (bytes_is(state, "IN_PRODUCTION") || bytes_is(state, "IN_FULFILMENT") ||
+            bytes_is(state, "PARTIALLY_SHIPPED"))
+            sim_department_push(doc, bytes_str(order->id_text));
         if (bytes_is(state, "NEEDS_PERSON"))
             exit_order(order, some_exit(order), 0);
         if (bytes_is(state, "DELIVERED") && sim_chance(&order->random, 10))

@@ -298,3 +298,29 @@ void sim_department_heed(const struct sim_entry *entry)
         be_confused(&desk);
     answer(&desk);
 }
+
+// Faults are over: what is still to be made is made.
+void sim_department_push(const Orderclerk__V1__OrderState *doc, struct bytes order_id)
+{
+    for (size_t i = 0; i < doc->n_quantities; i++) {
+        const Orderclerk__V1__LineQuantities *q = doc->quantities[i];
+        if (q->in_production == 0)
+            continue;
+        Orderclerk__V1__ProductionDone *made = NEW(production_done);
+        made->line_no = q->line_no;
+        made->quantity = q->in_production;
+        made->warehouse = (char *)"GZ1";
+        Orderclerk__V1__DepartmentReply *reply = NEW(department_reply);
+        reply->department = (char *)"production";
+        reply->body_case = ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_DONE;
+        reply->production_done = made;
+        char *name = arena_printf(sim->arena, "made-%.*s-%u-%lld", (int)order_id.size,
+                                  (const char *)order_id.data, q->line_no, (long long)sim->now);
+        const struct head head = {.event_id = bytes_str(name),
+                                  .key = order_id,
+                                  .source = bytes_str("departments"),
+                                  .occurred_at = sim->now};
+        sim_bus_append(TOPIC_DEPARTMENT_REPLIES, arena_bytes(sim->arena, order_id),
+                       head_write(sim->arena, &head, &reply->base), NULL);
+    }
+}
