@@ -3,6 +3,7 @@
 #include "sim/sim_share.h"
 
 #include "lane/internal.h"
+#include "orchestrator/saga/saga.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,26 @@ void sim_cover_ending(const char *state)
 {
     count(&sim_share->endings[saga_state_find(state)]);
 }
+
+// Rules that change nothing leave no history: their results are seen here (the linker's --wrap).
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming)
+struct saga_result __real_saga_step(const struct saga_context *context, struct arena *arena,
+                                    Orderclerk__V1__OrderState *doc, const struct saga_input *input,
+                                    instant now, const struct saga_sink *sink);
+struct saga_result __wrap_saga_step(const struct saga_context *context, struct arena *arena,
+                                    Orderclerk__V1__OrderState *doc, const struct saga_input *input,
+                                    instant now, const struct saga_sink *sink);
+struct saga_result __wrap_saga_step(const struct saga_context *context, struct arena *arena,
+                                    Orderclerk__V1__OrderState *doc, const struct saga_input *input,
+                                    instant now, const struct saga_sink *sink)
+{
+    enum saga_state state = saga_state_find(doc->state);
+    struct saga_result result = __real_saga_step(context, arena, doc, input, now, sink);
+    if (result.outcome == SAGA_IGNORED || result.outcome == SAGA_NEVER)
+        sim_cover_rule(state, input->event, result.rule_id);
+    return result;
+}
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming)
 
 // ---- what can't be reached
 

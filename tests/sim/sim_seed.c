@@ -15,6 +15,8 @@
 #define END_US        (150 * INSTANT_DAY) // after healing: what hasn't settled then never will
 #define STEPS_MAX     300000              // of one seed: fifteen times what one takes
 #define IDLE_PUSHES   2
+#define ARCHIVE_EACH  16 // one seed in so many goes on until its orders are archived
+#define ARCHIVE_US    (95 * INSTANT_DAY)
 
 // Some of the services' headers can't be included together.
 extern const struct lane_service intake_lane, validator_lane, inventory_lane, fulfillment_lane, desk_lane;
@@ -222,6 +224,12 @@ void sim_run(const struct sim_options *options)
         sim_customer_push();
     }
     sim_check_end();
+    if (options->seed % ARCHIVE_EACH == 0) { // retention passes
+        instant archived = sim->now + ARCHIVE_US;
+        while (sim->now < archived && sim_turn())
+            ;
+        sim_check_end();
+    }
     atomic_fetch_add(&sim_share->steps, (uint64_t)sim->step);
     atomic_fetch_add(&sim_share->seeds, 1);
     for (uint32_t i = 0; i < sim->plan->count; i++)
