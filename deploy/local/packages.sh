@@ -7,7 +7,7 @@ PACKAGES_RUN=(build-essential cmake ninja-build pkg-config git ca-certificates c
     postgresql-15 openjdk-17-jre-headless maven
     python3 python3-psycopg2 python3-confluent-kafka python3-protobuf)
 PACKAGES_TEST=(clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libcmocka-dev kcat curl
-    python3-pytest pyflakes3 shellcheck docker-compose)
+    python3-pytest python3-pytest-xdist pyflakes3 shellcheck docker-compose)
 
 # packages_need PACKAGE…: all of them are installed, or the script ends with what to do.
 packages_need() {
