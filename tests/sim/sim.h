@@ -83,6 +83,7 @@ struct sim_decided {
     int64_t offset;
     instant due;
     struct bytes key, event_id;
+    bool rejected; // decide has refused it
 };
 
 struct sim_process {

@@ -255,8 +255,23 @@ static void check_deadline(enum sim_service_id s, const struct sim_decided *d)
     }
 }
 
+// What is refused holds its key, and is itself held, until somebody decides about it.
+static void check_held(enum sim_service_id s, const struct sim_decided *d)
+{
+    const struct held_row *row;
+    bool held = false;
+    for (size_t i = 0; !held && (row = store_mem_row(sim->services[s].db, &held_table, i)) != NULL; i++)
+        held = bytes_equal(row->key, d->key) && bytes_equal(row->event_id, d->event_id);
+    SIM_CHECK(I17_CONSUMED, held, "%s refuses %s %.*s and doesn't hold it", sim_service_name(s),
+              topic_info(d->topic)->name, (int)d->event_id.size, (const char *)d->event_id.data);
+}
+
 static void check_decided(enum sim_service_id s, const struct sim_decided *d)
 {
+    if (d->rejected) {
+        check_held(s, d);
+        return;
+    }
     if (d->kind == INPUT_DEADLINE)
         check_deadline(s, d);
     if (d->kind != INPUT_MESSAGE || topic_info(d->topic)->mode == TOPIC_VERSIONED)

@@ -49,10 +49,13 @@ static struct err decide(struct batch *batch, const struct input *in)
     struct sim_process *p = sim_current();
     assert(p != NULL);
     struct err e = sim->services[p->service].lane->decide(batch, in);
-    if (err_is(&e))
+    bool rejected =
+        e.class == ERR_REJECT && in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode != TOPIC_VERSIONED;
+    if (err_is(&e) && !rejected)
         return e;
-    sim_cover_branch(p->service, in->kind, in->kind == INPUT_MESSAGE ? in->topic : TOPIC_NONE,
-                     in->kind == INPUT_MESSAGE ? body_of(in->message) : 0);
+    if (!rejected)
+        sim_cover_branch(p->service, in->kind, in->kind == INPUT_MESSAGE ? in->topic : TOPIC_NONE,
+                         in->kind == INPUT_MESSAGE ? body_of(in->message) : 0);
     struct sim_decided *d = arena_new_object(p->decided_arena, struct sim_decided);
     *d = (struct sim_decided){.next = p->decided,
                               .kind = in->kind,
@@ -63,6 +66,7 @@ static struct err decide(struct batch *batch, const struct input *in)
                               .key = arena_bytes(p->decided_arena, in->key)};
     if (in->kind == INPUT_MESSAGE)
         d->event_id = arena_bytes(p->decided_arena, in->head.event_id);
+    d->rejected = rejected;
     p->decided = d;
     return e;
 }
