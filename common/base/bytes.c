@@ -41,11 +41,26 @@ size_t bytes_utf8_length(const uint8_t *text, size_t size)
     return 0;
 }
 
+// Eight bytes of ASCII without NUL: the usual case, taken at once.
+static bool all_ascii(const uint8_t *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t highs = UINT64_C(0x8080808080808080);
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return ((word | (word - ones)) & highs) == 0; // no byte above 0x7f, and none that borrows: 0
+}
+
 bool bytes_is_utf8(struct bytes text)
 {
     const uint8_t *at = text.data;
     size_t left = text.size;
     while (left > 0) {
+        if (left >= sizeof(uint64_t) && all_ascii(at)) {
+            at += sizeof(uint64_t);
+            left -= sizeof(uint64_t);
+            continue;
+        }
         const size_t length = bytes_utf8_length(at, left);
         if (length == 0 || *at == 0)
             return false;
