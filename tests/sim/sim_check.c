@@ -102,7 +102,7 @@ static void note_records(size_t owner, enum sim_service_id service, int32_t slot
         assert(!err_is(&e));
         uint64_t key = sent_key((enum topic)r->topic, head.event_id);
         struct sim_map_item *item = sim_map_at(&sim->check->sent, key);
-        uint64_t hash = hash_fnv1a(without_mark(&head, value));
+        uint64_t hash = sim_hash(without_mark(&head, value));
         struct sim_sent *sent = item->value.pointer;
         if (sent == NULL) {
             sent = item->value.pointer = arena_new_object(sim->arena, struct sim_sent);
@@ -175,7 +175,7 @@ void sim_check_appended(enum topic topic, int32_t partition, const struct sim_en
                   (const char *)entry->record.key.data, (unsigned long long)head.sequence,
                   head.again ? " again" : "");
     struct sim_map_item *item = sim_map_find(&sim->check->sent, sent_key(topic, head.event_id));
-    uint64_t hash = hash_fnv1a(without_mark(&head, entry->record.value));
+    uint64_t hash = sim_hash(without_mark(&head, entry->record.value));
     if (item == NULL) {
         SIM_CHECK(COMMITTED_FIRST,
                   writer == NULL &&

@@ -20,9 +20,25 @@ struct sim_map {
     size_t count, capacity;
 };
 
+// Eight bytes at a time.
+static inline uint64_t sim_hash(struct bytes a)
+{
+    uint64_t h = a.size + UINT64_C(0xcbf29ce484222325);
+    const uint8_t *at = a.data;
+    for (size_t left = a.size; left > 0;) {
+        uint64_t word = 0;
+        size_t size = left < sizeof word ? left : sizeof word;
+        memcpy(&word, at, size);
+        h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 32;
+        at += size;
+        left -= size;
+    }
+    return h;
+}
 static inline uint64_t sim_key(uint64_t kind, struct bytes a)
 {
-    uint64_t h = hash_fnv1a(a) * UINT64_C(0x9e3779b97f4a7c15) + kind * UINT64_C(0xd1342543de82ef95);
+    uint64_t h = sim_hash(a) * UINT64_C(0x9e3779b97f4a7c15) + kind * UINT64_C(0xd1342543de82ef95);
     h ^= h >> 29;
     return h == 0 ? 1 : h;
 }
