@@ -149,14 +149,13 @@ static void exit_order(struct sim_order *order, Orderclerk__V1__OperatorExit exi
     ask(order, request, "exit", order->exits++, after_us);
 }
 
-// Goods that are lost or sent back can't be sent once more: RETRY would leave the order in SHIPPED, without a way on.
-static bool goods_astray(const struct sim_order *order)
+// Goods that were sent back: after RETRY the saga waits for a delivery that the tracker never tells of them any more.
+static bool sent_back(const struct sim_order *order)
 {
     const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
         arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
     for (size_t i = 0; i < doc->n_shipments; i++) {
-        const char *state = doc->shipments[i]->state;
-        if (strcmp(state, "LOST") == 0 || strcmp(state, "RETURNED_TO_SENDER") == 0)
+        if (strcmp(doc->shipments[i]->state, "RETURNED_TO_SENDER") == 0)
             return true;
     }
     return false;
@@ -170,7 +169,7 @@ static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL,
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
     Orderclerk__V1__OperatorExit exit = exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
-    if (exit == ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY && goods_astray(order))
+    if (exit == ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY && sent_back(order))
         exit = ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED;
     return exit;
 }

@@ -67,7 +67,7 @@ static void make_one(uint32_t number)
     f->how = (enum store_mem_fault)(STORE_MEM_REFUSED + sim_below(r, 3));
     f->topic = some_topic(r);
     f->partition = (int32_t)sim_below(r, SIM_PARTITIONS);
-    if (f->kind == SIM_DELAY_TOPIC && sim_chance(r, 40))
+    if (f->kind == SIM_DELAY_TOPIC && sim_chance(r, 15))
         f->us = 45 * INSTANT_SECOND + f->us; // answers wait longer than the deadlines that wait for them
     if (f->kind == SIM_DB_DOWN && sim_chance(r, 40))
         f->us *= 40; // longer than the saga waits for its services
