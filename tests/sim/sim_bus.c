@@ -153,6 +153,7 @@ static void add_trouble(struct sim_member *m, enum topic topic, int32_t partitio
 
 static bool next_record(struct sim_member *m, struct bus_event *event)
 {
+    assert(m->input_count > 0); // control at least
     size_t cells = m->input_count * SIM_PARTITIONS;
     size_t first = sim_below(&sim->schedule, (uint32_t)cells);
     for (size_t i = 0; i < cells; i++) {
