@@ -39,6 +39,7 @@ static const struct kafka_conf_row rows[] = {
     {"enable.partition.eof",               "true",  KAFKA_ONLY_READER}, // says where a partition ends, whatever holes it has
 
     {"enable.idempotence",                 "true",  KAFKA_PRODUCER},
+    {"enable.gapless.guarantee",           "true",  KAFKA_PRODUCER}, // when records fail, none behind them goes out before them
     {"acks",                               "all",   KAFKA_PRODUCER},
     {"message.timeout.ms",                 "0",     KAFKA_PRODUCER}, // never give up: what is in the outbox must go out
     {"request.timeout.ms",                 "10000", KAFKA_PRODUCER},
