@@ -82,7 +82,7 @@ static void post(void *self)
     if (p->kept && !(hands_over && sim_chance(&p->random, 4)))
         return; // it has said that it won't ship
     if (hands_over) {
-        p->rogue = p->kept;
+        p->rogue = p->rogue || p->kept;
         p->gone = true;
         p->kept = false;
     }
