@@ -85,6 +85,7 @@ static void check_submitted(struct bytes value)
     SIM_CHECK(I3_ONE_ANSWER, item->value.number == 0, "order %s of the plan is stored twice",
               request->submit->order->channel_account);
     item->value.number = 1;
+    sim_map_at(&sim->check->accounts, sim_key(2, bytes_str(request->order_id)))->value.number = 1;
 }
 
 static void note_records(size_t owner, enum sim_service_id service, int32_t slot, int64_t batch_no,

@@ -35,6 +35,12 @@ static void check_transition(const struct saga_history_row *row)
 {
     struct sim_saga *saga = sim_saga_of(row->order_id);
     const struct saga_rule *rule = rule_of((uint32_t)row->rule_id);
+    if (saga->revision == 0) {
+        char order[UUID_TEXT_SIZE];
+        uuid_format(row->order_id, order);
+        SIM_CHECK(I2_ASKED_FOR, sim_map_find(&sim->check->accounts, sim_key(2, bytes_str(order))) != NULL,
+                  "order %s was never submitted", order);
+    }
     SIM_CHECK(I6_TRANSITION, (uint64_t)row->revision == saga->revision + 1, "revision %lld comes after %llu",
               (long long)row->revision, (unsigned long long)saga->revision);
     SIM_CHECK(I6_TRANSITION, bytes_is(row->from_state, saga->state),
