@@ -42,26 +42,24 @@ def zombie(run: Run, service: str) -> None:
         rig.wait_ready(service, 1)
 
 
-def kill_database(run: Run) -> None:
+def _kill_and_start(run: Run, kind: str, name: str, watch: str) -> None:
+    """watch: the injection's method that tells when work goes on."""
     rig = run.rig
-    with run.injection("database killed", postgres.NAME) as it:
-        it.watch_batches("orchestrator", rig.owned("orchestrator"))
+    with run.injection(kind, name) as it:
+        getattr(it, watch)("orchestrator", rig.owned("orchestrator"))
         it.struck()
-        rig.kill(postgres.NAME)
-        rig.start(postgres.NAME)
-        rig.wait_ready(postgres.NAME)
+        rig.kill(name)
+        rig.start(name)
+        rig.wait_ready(name)
         it.recovered()
+
+
+def kill_database(run: Run) -> None:
+    _kill_and_start(run, "database killed", postgres.NAME, "watch_batches")
 
 
 def kill_broker(run: Run) -> None:
-    rig = run.rig
-    with run.injection("broker killed", kafka.NAME) as it:
-        it.watch_published("orchestrator", rig.owned("orchestrator"))
-        it.struck()
-        rig.kill(kafka.NAME)
-        rig.start(kafka.NAME)
-        rig.wait_ready(kafka.NAME)
-        it.recovered()
+    _kill_and_start(run, "broker killed", kafka.NAME, "watch_published")
 
 
 def end_sessions(run: Run) -> None:
