@@ -1,6 +1,8 @@
 // Choices and messages made of an input's bytes.
 #include "fuzz/fuzz.h"
 
+#include "json/proto_shape.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,34 +159,10 @@ static void make_value(const struct maker *m, const ProtobufCFieldDescriptor *fi
     }
 }
 
-static size_t size_of(const ProtobufCFieldDescriptor *field)
-{
-    switch ((int)field->type) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_ENUM:
-        return sizeof(int);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return sizeof(int64_t);
-    default:
-        return sizeof(int32_t);
-    }
-}
-
 static void make_list(const struct maker *m, const ProtobufCFieldDescriptor *field, ProtobufCMessage *message)
 {
     const size_t count = fuzz_below(m->source, LIST_MAX);
-    const size_t size = size_of(field);
+    const size_t size = proto_item_size(field);
     char *items = arena_alloc_array(m->arena, count, size);
     for (size_t i = 0; i < count; i++)
         make_value(m, field, items + i * size);
