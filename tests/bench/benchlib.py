@@ -29,6 +29,7 @@ NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
 NO_WINDOW = {"orchestrator": {"DISPUTE_WINDOW": "0s"}}
 STOCK = 100_000_000
+SATURATING = 4000  # orders, enough to fill every service for seconds
 
 
 class Peers:
@@ -164,6 +165,10 @@ class Bench:
             seconds[program] = seconds.get(program, 0) + spent
         return {name: spent / os.sysconf("SC_CLK_TCK") for name, spent in seconds.items()}
 
+    def cpu_since(self, before: dict[str, float], share: float) -> dict[str, float]:
+        """CPU time by program since then, times a share: 1000 / orders makes milliseconds an order, 100 / seconds percent."""
+        return {name: round((after - before.get(name, 0)) * share, 3) for name, after in self.cpu().items()}
+
     def rss_mib(self) -> dict[str, float]:
         """Resident memory of each process."""
         sizes = {}
@@ -198,7 +203,7 @@ class Bench:
         """What `run` (which returns its seconds) costs per order."""
         cpu, wal, lanes, size = self.cpu(), self.wal_bytes(), self.lane_totals(), self.database_bytes()
         seconds = run()
-        by_program = {name: round((after - cpu.get(name, 0)) * 1000 / orders, 3) for name, after in self.cpu().items()}
+        by_program = self.cpu_since(cpu, 1000 / orders)
         batches = {name: {key: totals[key] - lanes.get(name, {}).get(key, 0) for key in ("batches_total", "round_trips_total", "batch_size_sum")}
                    for name, totals in self.lane_totals().items()}
         return {"orders": orders, "seconds": round(seconds, 2), "orders_per_second": round(orders / seconds),
@@ -206,6 +211,10 @@ class Bench:
                 "wal_kb_per_order": round((self.wal_bytes() - wal) / 1000 / orders, 2),
                 "database_kb_per_order": round((self.database_bytes() - size) / 1000 / orders, 2),
                 "inputs_per_batch": {name: round(b["batch_size_sum"] / b["batches_total"], 1) for name, b in batches.items() if b["batches_total"]}}
+
+    def saturation(self) -> float:
+        """Orders a second when there is more to do than can be done."""
+        return self.measured(SATURATING, lambda: self.run_orders(SATURATING))["orders_per_second"]
 
     def measured_accepting(self, orders: int) -> dict:
         """How fast a file is taken in."""

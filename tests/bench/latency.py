@@ -51,7 +51,7 @@ def curve(short: bool) -> dict:
     """CPU and latency from 20 orders a second up to saturation: the curve between few and many."""
     with Bench() as bench:
         bench.warm(1000 if short else 10000)
-        saturation = bench.measured(4000, lambda: bench.run_orders(4000))["orders_per_second"]
+        saturation = bench.saturation()
         points = []
         for rate in (20, 50, 100, 200, 400, 800, 1600, 3200):
             if rate < saturation * 0.9:
@@ -64,7 +64,7 @@ def soak(short: bool) -> dict:
     """Half load for ten minutes: memory, latency by the minute, size of the database."""
     with Bench() as bench:
         bench.warm(1000 if short else 10000)
-        saturation = bench.measured(4000, lambda: bench.run_orders(4000))["orders_per_second"]
+        saturation = bench.saturation()
         minutes = []
         for _ in range(1 if short else 10):
             point = at_rate(bench, saturation / 2, 5 if short else 60)

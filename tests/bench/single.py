@@ -29,8 +29,8 @@ def intake(short: bool) -> dict:
         for thread in threads:
             thread.join()
         seconds, total = time.time() - begun, sum(accepted)
-        by_program = {name: round((after - cpu.get(name, 0)) * 1000 / total, 3) for name, after in bench.cpu().items()}
-        return {**bench.conditions(), "accepted": total, "accepts_per_second": round(total / seconds), "cpu_ms_by_program": by_program}
+        return {**bench.conditions(), "accepted": total, "accepts_per_second": round(total / seconds),
+                "cpu_ms_by_program": bench.cpu_since(cpu, 1000 / total)}
 
 
 def startup(short: bool) -> dict:
@@ -60,7 +60,7 @@ def idle(short: bool) -> dict:
         cpu, before = bench.cpu(), transactions()
         time.sleep(seconds)
         return {**bench.conditions(), "seconds": seconds,
-                "cpu_percent": {name: round((after - cpu[name]) * 100 / seconds, 2) for name, after in bench.cpu().items()},
+                "cpu_percent": bench.cpu_since(cpu, 100 / seconds),
                 "statements_per_second": {name: round((after - before.get(name, 0)) / seconds, 2) for name, after in transactions().items()
                                           if name.startswith("orderclerk_")},
                 "rss_mib": bench.rss_mib()}

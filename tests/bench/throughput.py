@@ -7,20 +7,20 @@ import time
 from benchlib import Bench
 
 
+def _at_once(warm: int, orders: int) -> dict:
+    with Bench() as bench:
+        bench.warm(warm)
+        return {**bench.conditions(), **bench.measured(orders, lambda: bench.run_orders(orders)), "rss_mib": bench.rss_mib()}
+
+
 def saga(short: bool) -> dict:
     """Completed express orders a second at saturation, real work in every service."""
-    with Bench() as bench:
-        bench.warm(1000 if short else 10000)
-        orders = 2000 if short else 20000
-        return {**bench.conditions(), **bench.measured(orders, lambda: bench.run_orders(orders)), "rss_mib": bench.rss_mib()}
+    return _at_once(1000, 2000) if short else _at_once(10000, 20000)
 
 
 def import_(short: bool) -> dict:
     """A large file: from its first byte to the last completed order."""
-    with Bench() as bench:
-        bench.warm(1000 if short else 10000)
-        orders = 3000 if short else 100000
-        return {**bench.conditions(), **bench.measured(orders, lambda: bench.run_orders(orders)), "rss_mib": bench.rss_mib()}
+    return _at_once(1000, 3000) if short else _at_once(10000, 100000)
 
 
 def backlog(short: bool) -> dict:
