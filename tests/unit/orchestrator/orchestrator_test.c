@@ -4,6 +4,7 @@
 #include "orchestrator/orchestrator_store.h"
 #include "orderclerk/v1/dead_letters.pb-c.h"
 #include "sim/harness.h"
+#include "unit/orchestrator/peers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,29 +45,6 @@ static int teardown(void **state)
 
 // ---- records
 
-static void submit(struct harness *h, const char *key)
-{
-    Orderclerk__V1__OrderLine line = ORDERCLERK__V1__ORDER_LINE__INIT;
-    line.line_no = 1;
-    line.product_code = (char *)"A-100";
-    line.quantity = 10;
-    Orderclerk__V1__OrderLine *lines[] = {&line};
-    Orderclerk__V1__Party customer = ORDERCLERK__V1__PARTY__INIT;
-    customer.email = (char *)"buyer@customer.example";
-    Orderclerk__V1__Order order = ORDERCLERK__V1__ORDER__INIT;
-    order.currency = (char *)"CNY";
-    order.customer = &customer;
-    order.lines = lines;
-    order.n_lines = 1;
-    Orderclerk__V1__SubmitOrder body = ORDERCLERK__V1__SUBMIT_ORDER__INIT;
-    body.order = &order;
-    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
-    request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_SUBMIT;
-    request.submit = &body;
-    harness_send(h, TOPIC_ORDERS, key, &request.base);
-    harness_run(h);
-}
-
 static void cancel(struct harness *h, const char *key)
 {
     Orderclerk__V1__CancelOrder body = ORDERCLERK__V1__CANCEL_ORDER__INIT;
@@ -75,59 +53,6 @@ static void cancel(struct harness *h, const char *key)
     request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_CANCEL;
     request.cancel = &body;
     harness_send(h, TOPIC_ORDERS, key, &request.base);
-    harness_run(h);
-}
-
-static void validated(struct harness *h, const char *key)
-{
-    Orderclerk__V1__ResolvedLine line = ORDERCLERK__V1__RESOLVED_LINE__INIT;
-    line.line_no = 1;
-    line.sku = (char *)"A-100";
-    line.kind = ORDERCLERK__V1__LINE_KIND__LINE_KIND_STOCK;
-    line.quantity = 10;
-    line.net_minor = 1000;
-    line.tax_minor = 130;
-    line.gross_minor = 1130;
-    Orderclerk__V1__ResolvedLine *lines[] = {&line};
-    Orderclerk__V1__OrderValidated body = ORDERCLERK__V1__ORDER_VALIDATED__INIT;
-    body.order_revision = 1;
-    body.terms_granted = true;
-    body.lines = lines;
-    body.n_lines = 1;
-    Orderclerk__V1__ValidationEvent event = ORDERCLERK__V1__VALIDATION_EVENT__INIT;
-    event.body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_VALIDATED;
-    event.validated = &body;
-    harness_send(h, TOPIC_VALIDATION_EVENTS, key, &event.base);
-    harness_run(h);
-}
-
-static void reserved(struct harness *h, const char *key)
-{
-    Orderclerk__V1__Allocation allocation = ORDERCLERK__V1__ALLOCATION__INIT;
-    allocation.line_no = 1;
-    allocation.sku = (char *)"A-100";
-    allocation.warehouse = (char *)"SH1";
-    allocation.reserved = 10;
-    Orderclerk__V1__Allocation *allocations[] = {&allocation};
-    Orderclerk__V1__StockReserved body = ORDERCLERK__V1__STOCK_RESERVED__INIT;
-    body.order_revision = 1;
-    body.allocations = allocations;
-    body.n_allocations = 1;
-    Orderclerk__V1__InventoryEvent event = ORDERCLERK__V1__INVENTORY_EVENT__INIT;
-    event.body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_RESERVED;
-    event.reserved = &body;
-    harness_send(h, TOPIC_INVENTORY_EVENTS, key, &event.base);
-    harness_run(h);
-}
-
-static void erp_accepted(struct harness *h, const char *key)
-{
-    Orderclerk__V1__ErpAccepted body = ORDERCLERK__V1__ERP_ACCEPTED__INIT;
-    Orderclerk__V1__DepartmentReply reply = ORDERCLERK__V1__DEPARTMENT_REPLY__INIT;
-    reply.department = (char *)"finance";
-    reply.body_case = ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_ERP_ACCEPTED;
-    reply.erp_accepted = &body;
-    harness_send(h, TOPIC_DEPARTMENT_REPLIES, key, &reply.base);
     harness_run(h);
 }
 
@@ -173,7 +98,7 @@ static void test_an_order_becomes_a_saga(void **state)
 {
     struct harness *h = *state;
     size_t count;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     assert_saga(h, ORDER, "VALIDATING", 1);
     assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_VALIDATOR), 1);
     assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_NOTIFIER), 1);
@@ -182,8 +107,8 @@ static void test_an_order_becomes_a_saga(void **state)
     assert_string_equal(snapshot->order_id, ORDER);
     assert_string_equal(snapshot->state, "VALIDATING");
     assert_string_equal(snapshot->waiting_on, "validator");
-    validated(h, ORDER);
-    reserved(h, ORDER); // three rules fire, one snapshot
+    peers_validated(h, ORDER);
+    peers_reserved(h, ORDER); // three rules fire, one snapshot
     assert_saga(h, ORDER, "IN_FULFILMENT", 4);
     snapshot = last_state(h, &count);
     assert_int_equal(count, 2);
@@ -200,10 +125,10 @@ static void test_events_carry_the_transition(void **state)
     uint64_t revision = 0;
     struct head head;
     const ProtobufCMessage *message;
-    submit(h, ORDER);
-    validated(h, ORDER);
-    reserved(h, ORDER);
-    erp_accepted(h, ORDER);
+    peers_submit(h, ORDER);
+    peers_validated(h, ORDER);
+    peers_reserved(h, ORDER);
+    peers_erp_accepted(h, ORDER);
     while ((message = harness_take(h, TOPIC_ORDER_EVENTS, &head)) != NULL) {
         const Orderclerk__V1__OrderEvent *event = (const void *)message;
         assert_int_equal(head.sequence, ++sequence);
@@ -218,9 +143,9 @@ static void test_events_carry_the_transition(void **state)
 static void test_history_says_which_rule_and_why(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
-    validated(h, ORDER);
-    reserved(h, ORDER);
+    peers_submit(h, ORDER);
+    peers_validated(h, ORDER);
+    peers_reserved(h, ORDER);
     struct uuid id;
     void *rows;
     uuid_parse(bytes_str(ORDER), &id);
@@ -241,9 +166,9 @@ static void test_order_numbers_differ(void **state)
     struct harness *h = *state;
     static const char *const orders[] = {ORDER, OTHER};
     for (size_t i = 0; i < 2; i++) {
-        submit(h, orders[i]);
-        validated(h, orders[i]);
-        reserved(h, orders[i]);
+        peers_submit(h, orders[i]);
+        peers_validated(h, orders[i]);
+        peers_reserved(h, orders[i]);
     }
     assert_false(bytes_equal(saga_of(h, ORDER)->order_no, saga_of(h, OTHER)->order_no));
 }
@@ -253,7 +178,7 @@ static void test_silence_is_answered_by_the_same_command(void **state)
     struct harness *h = *state;
     struct head first;
     struct head head;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     assert_non_null(harness_take(h, TOPIC_COMMANDS_VALIDATOR, &first));
     harness_advance(h, 30 * INSTANT_SECOND);
     assert_non_null(harness_take(h, TOPIC_COMMANDS_VALIDATOR, &head));
@@ -264,22 +189,22 @@ static void test_silence_is_answered_by_the_same_command(void **state)
     for (int i = 0; i < 3; i++)
         harness_advance(h, 30 * INSTANT_SECOND);
     assert_saga(h, ORDER, "NEEDS_PERSON", 5);
-    validated(h, ORDER); // late, and still what was missing
+    peers_validated(h, ORDER); // late, and still what was missing
     assert_saga(h, ORDER, "RESERVING", 7);
 }
 
 static void test_what_can_not_be_is_a_dead_letter(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
-    erp_accepted(h, ORDER); // nobody asked
+    peers_submit(h, ORDER);
+    peers_erp_accepted(h, ORDER); // nobody asked
     const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
     assert_non_null(letter);
     assert_string_equal(letter->reason, "NEVER");
     assert_string_equal(letter->state, "VALIDATING");
     assert_false(letter->held);
     assert_saga(h, ORDER, "VALIDATING", 1);
-    validated(h, ORDER); // the order goes on
+    peers_validated(h, ORDER); // the order goes on
     assert_saga(h, ORDER, "RESERVING", 2);
 }
 
@@ -289,7 +214,7 @@ static void test_an_unknown_order_is_held_then_dead(void **state)
     cancel(h, ORDER);
     assert_null(saga_of(h, ORDER));
     assert_null(dead_letter(h));
-    submit(h, OTHER); // nobody else waits
+    peers_submit(h, OTHER); // nobody else waits
     assert_saga(h, OTHER, "VALIDATING", 1);
     harness_advance(h, 2 * INSTANT_MINUTE);
     const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
@@ -301,7 +226,7 @@ static void test_a_refused_request_is_told(void **state)
 {
     struct harness *h = *state;
     size_t count;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     cancel(h, ORDER);
     assert_saga(h, ORDER, "CANCELLED", 3);
     cancel(h, ORDER);
@@ -316,9 +241,9 @@ static void test_ignored_input_changes_nothing(void **state)
 {
     struct harness *h = *state;
     size_t count;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     last_state(h, &count);
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     assert_saga(h, ORDER, "VALIDATING", 1);
     assert_null(last_state(h, &count));
     assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_VALIDATOR), 1);
@@ -327,21 +252,21 @@ static void test_ignored_input_changes_nothing(void **state)
 static void test_a_message_of_a_newer_version_is_held(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT; // without a body known here
     harness_send(h, TOPIC_ORDERS, ORDER, &request.base);
     harness_run(h);
     const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
     assert_non_null(letter);
     assert_true(letter->held);
-    validated(h, ORDER); // held behind it, never skipped
+    peers_validated(h, ORDER); // held behind it, never skipped
     assert_saga(h, ORDER, "VALIDATING", 1);
 }
 
 static void test_retention_archives(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     cancel(h, ORDER);
     harness_advance(h, orchestrator_settings()->retention);
     assert_saga(h, ORDER, "ARCHIVED", 4);
@@ -416,7 +341,7 @@ static const Orderclerk__V1__PersonNeeded *person_needed(struct harness *h)
 static void test_a_refused_deadline_calls_a_person(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     refuse_next_deadline(h, "what was due in VALIDATING can't be done: " TOO_LARGE);
     const Orderclerk__V1__PersonNeeded *needed = person_needed(h);
     assert_non_null(needed);
@@ -426,16 +351,16 @@ static void test_a_refused_deadline_calls_a_person(void **state)
     resolve(h, ORDER, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY);
     assert_saga(h, ORDER, "VALIDATING", 3);
     assert_int_equal(harness_waiting(h, TOPIC_COMMANDS_VALIDATOR), commands + 1);
-    validated(h, ORDER);
+    peers_validated(h, ORDER);
     assert_saga(h, ORDER, "RESERVING", 4);
 }
 
 static void test_a_late_answer_still_helps_after_a_refused_deadline(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     refuse_next_deadline(h, "what was due in VALIDATING can't be done: " TOO_LARGE);
-    validated(h, ORDER);
+    peers_validated(h, ORDER);
     const struct saga_row *row = saga_of(h, ORDER);
     assert_memory_equal(row->state.data, "RESERVING", row->state.size);
 }
@@ -443,9 +368,9 @@ static void test_a_late_answer_still_helps_after_a_refused_deadline(void **state
 static void test_goods_wait_for_the_person_too(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
-    validated(h, ORDER);
-    reserved(h, ORDER);
+    peers_submit(h, ORDER);
+    peers_validated(h, ORDER);
+    peers_reserved(h, ORDER);
     refuse_next_deadline(h, "what was due in IN_FULFILMENT can't be done: " TOO_LARGE);
     // What is due for the person is refused as well: no second call, and no loop.
     time_refused = true;
@@ -462,9 +387,9 @@ static void test_goods_wait_for_the_person_too(void **state)
 static void test_undoing_goes_on_by_hand_after_a_refused_deadline(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
-    validated(h, ORDER);
-    reserved(h, ORDER);
+    peers_submit(h, ORDER);
+    peers_validated(h, ORDER);
+    peers_reserved(h, ORDER);
     cancel(h, ORDER);
     refuse_next_deadline(h, "what was due in COMPENSATING can't be done: " TOO_LARGE);
     resolve(h, ORDER, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED);
@@ -480,7 +405,7 @@ static void test_undoing_goes_on_by_hand_after_a_refused_deadline(void **state)
 static void test_an_ended_order_keeps_a_refused_deadline(void **state)
 {
     struct harness *h = *state;
-    submit(h, ORDER);
+    peers_submit(h, ORDER);
     cancel(h, ORDER);
     time_refused = true;
     harness_advance(h, orchestrator_settings()->retention);

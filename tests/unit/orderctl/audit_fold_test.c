@@ -5,6 +5,7 @@
 #include "orchestrator/orchestrator_store.h"
 #include "sim/harness.h"
 #include "unit/base/unit.h"
+#include "unit/orchestrator/peers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,82 +33,6 @@ struct world {
     size_t found_count;
     struct audit_counts counts;
 };
-
-// ---- an order
-
-static void submit(struct harness *h)
-{
-    Orderclerk__V1__OrderLine line = ORDERCLERK__V1__ORDER_LINE__INIT;
-    line.line_no = 1;
-    line.product_code = TEXT("A-100");
-    line.quantity = 10;
-    Orderclerk__V1__OrderLine *lines[] = {&line};
-    Orderclerk__V1__Party customer = ORDERCLERK__V1__PARTY__INIT;
-    customer.email = TEXT("buyer@customer.example");
-    Orderclerk__V1__Order order = ORDERCLERK__V1__ORDER__INIT;
-    order.currency = TEXT("CNY");
-    order.customer = &customer;
-    order.lines = lines;
-    order.n_lines = 1;
-    Orderclerk__V1__SubmitOrder body = ORDERCLERK__V1__SUBMIT_ORDER__INIT;
-    body.order = &order;
-    Orderclerk__V1__OrderRequest request = ORDERCLERK__V1__ORDER_REQUEST__INIT;
-    request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_SUBMIT;
-    request.submit = &body;
-    harness_send(h, TOPIC_ORDERS, ORDER, &request.base);
-    harness_run(h);
-}
-
-static void validate(struct harness *h)
-{
-    Orderclerk__V1__ResolvedLine line = ORDERCLERK__V1__RESOLVED_LINE__INIT;
-    line.line_no = 1;
-    line.sku = TEXT("A-100");
-    line.kind = ORDERCLERK__V1__LINE_KIND__LINE_KIND_STOCK;
-    line.quantity = 10;
-    line.gross_minor = 1130;
-    Orderclerk__V1__ResolvedLine *lines[] = {&line};
-    Orderclerk__V1__OrderValidated body = ORDERCLERK__V1__ORDER_VALIDATED__INIT;
-    body.order_revision = 1;
-    body.terms_granted = true;
-    body.lines = lines;
-    body.n_lines = 1;
-    Orderclerk__V1__ValidationEvent event = ORDERCLERK__V1__VALIDATION_EVENT__INIT;
-    event.body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_VALIDATED;
-    event.validated = &body;
-    harness_send(h, TOPIC_VALIDATION_EVENTS, ORDER, &event.base);
-    harness_run(h);
-}
-
-static void reserve(struct harness *h)
-{
-    Orderclerk__V1__Allocation allocation = ORDERCLERK__V1__ALLOCATION__INIT;
-    allocation.line_no = 1;
-    allocation.sku = TEXT("A-100");
-    allocation.warehouse = TEXT("SH1");
-    allocation.reserved = 10;
-    Orderclerk__V1__Allocation *allocations[] = {&allocation};
-    Orderclerk__V1__StockReserved body = ORDERCLERK__V1__STOCK_RESERVED__INIT;
-    body.order_revision = 1;
-    body.allocations = allocations;
-    body.n_allocations = 1;
-    Orderclerk__V1__InventoryEvent event = ORDERCLERK__V1__INVENTORY_EVENT__INIT;
-    event.body_case = ORDERCLERK__V1__INVENTORY_EVENT__BODY_RESERVED;
-    event.reserved = &body;
-    harness_send(h, TOPIC_INVENTORY_EVENTS, ORDER, &event.base);
-    harness_run(h);
-}
-
-static void erp_accepts(struct harness *h)
-{
-    Orderclerk__V1__ErpAccepted body = ORDERCLERK__V1__ERP_ACCEPTED__INIT;
-    Orderclerk__V1__DepartmentReply reply = ORDERCLERK__V1__DEPARTMENT_REPLY__INIT;
-    reply.department = TEXT("finance");
-    reply.body_case = ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_ERP_ACCEPTED;
-    reply.erp_accepted = &body;
-    harness_send(h, TOPIC_DEPARTMENT_REPLIES, ORDER, &reply.base);
-    harness_run(h);
-}
 
 // ---- what was written
 
@@ -158,10 +83,10 @@ static int setup(void **state)
     orchestrator_context();
     w->h = harness_new(&orchestrator_lane);
     w->arena = arena_new(1 << 12);
-    submit(w->h);
-    validate(w->h);
-    reserve(w->h);
-    erp_accepts(w->h);
+    peers_submit(w->h, ORDER);
+    peers_validated(w->h, ORDER);
+    peers_reserved(w->h, ORDER);
+    peers_erp_accepted(w->h, ORDER);
     const ProtobufCMessage *message;
     while ((message = harness_take(w->h, TOPIC_ORDER_EVENTS, NULL)) != NULL) {
         assert_true(w->event_count < EVENTS_MAX);
