@@ -28,6 +28,7 @@ NAMESPACE = uuid.UUID("7c7d6a5e-0d53-5d0e-b2b3-0c5f5c1a3e21")
 REFERENCE_KINDS = ("calendars", "warehouses", "products", "prices", "customers")
 GROUPS = "validator=validator.v1,inventory=inventory.v1,fulfillment=fulfillment.v1"
 TAKEN_TIMEOUT_S = 60
+SEND_AGAIN_S = 0.5
 PROGRESS_S = 0.2
 LINES_S = 5.0
 
@@ -109,12 +110,18 @@ class Feed:
         body = (self._data / f"{name}.ndjson").read_bytes()
         about = json.loads((self._data / "about.json").read_text())
         headers = {"content-type": api.NDJSON, "idempotency-key": key_of(self._seed, "reference", name, about["today"], self._options.run)}
-        response = client.call_until("POST", url, body, headers, self._give_up, timeout_s=60)
-        if not response.ok:
-            raise SystemExit(f"feed: {name} refused: {response.status} {response.error} {response.body.decode(errors='replace')[:2000]}")
-        bad = [line for line in _results(response.body) if isinstance(line, dict) and (line.get("problems") or line.get("status") in ("refused", "failed"))]
-        if bad:
-            raise SystemExit(f"feed: {len(bad)} lines of {name} are refused, the first: {json.dumps(bad[0], ensure_ascii=False)[:2000]}")
+        while True:
+            response = client.call_until("POST", url, body, headers, self._give_up, timeout_s=60)
+            if not response.ok:
+                raise SystemExit(f"feed: {name} refused: {response.status} {response.error} {response.body.decode(errors='replace')[:2000]}")
+            results = [line for line in _results(response.body) if isinstance(line, dict)]
+            bad = [line for line in results if line.get("problems") or line.get("status") in ("refused", "failed")]
+            if not bad:
+                break
+            # Lines that couldn't be stored for now are to be sent again; the others are known by the file's key.
+            if self._give_up() or any(line.get("status") != "failed" for line in bad):
+                raise SystemExit(f"feed: {len(bad)} lines of {name} are refused, the first: {json.dumps(bad[0], ensure_ascii=False)[:2000]}")
+            time.sleep(SEND_AGAIN_S)
         print(f"{name}: {body.count(bytes([10]))} records", flush=True)
 
     # ---- orders

@@ -69,12 +69,14 @@ class Ward:
         return self.stack.value(f"SELECT count(*) FROM {self.name}.slot WHERE batch_no <> published_no") == 0
 
     def feed(self, topic: str, messages: dict[str, object], count: str = "applied") -> None:
-        """All of it by one request to the broker; returns when the lane has done with it, as this count of its shows."""
+        """All of it as one record batch of the broker's; returns when the lane has done with it, as this count of its shows."""
         until = self.lane(count) + len(messages)
         self.stack.wait(self.settled, 60, "a quiet lane")
         self.stack.pause(self.name)
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.stack.kafka.bootstrap, "linger.ms": 1000, "batch.num.messages": 10000,
+        # Nothing is sent before flush() asks for it: the linger is longer than producing can take, and the leader is known.
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.stack.kafka.bootstrap, "linger.ms": 60000, "batch.num.messages": 10000,
                                              "batch.size": 4 << 20, "log_level": 0})
+        producer.list_topics(self.stack.topic(topic), 60)
         for key, message in messages.items():
             producer.produce(self.stack.topic(topic), message.SerializeToString(), key, partition=partition(key.encode(), self.stack.partitions))
         assert producer.flush(60) == 0
