@@ -230,6 +230,50 @@ static void test_lost_and_delivered(void **state)
     assert_int_equal(life->doc->quantities[0]->delivered, 10);
 }
 
+// What a lost shipment's carrier never speaks of again keeps an exit.
+static void test_lost_and_never_found(void **state)
+{
+    struct life *life = *state;
+    start_lost(life);
+    life_exit(life, RETRY);
+    assert_int_equal(life_exit(life, PROCEED), SAGA_REFUSED); // its time isn't over
+    life_advance(life, 30 * INSTANT_DAY);
+    life_assert_state(life, "SHIPPED");
+    assert_int_equal(life_exit(life, PROCEED), SAGA_MOVED);
+    life_assert_state(life, "DELIVERED");
+    assert_string_equal(life->doc->shipments[0]->state, "LOST");
+    assert_int_equal(life->doc->quantities[0]->short_delivered, 10);
+}
+
+static void start_sent_back(struct life *life)
+{
+    life->ship_until = LIFE_IN_TRANSIT;
+    life_start(life, "SHIPPED");
+    life_news(life, life->doc->shipments[0]->shipment_id, ORDERCLERK__V1__SHIPMENT_EVENT__BODY_RETURNED);
+    life_assert_state(life, "NEEDS_PERSON");
+}
+
+// The tracker tells nothing more of it: waiting for its arrival would be waiting for ever.
+static void test_sent_back_travels_no_more(void **state)
+{
+    struct life *life = *state;
+    start_sent_back(life);
+    const Orderclerk__V1__PersonNeeded *needed = NULL;
+    for (size_t i = 0; i < life->event_count; i++)
+        if (life->events[i]->body_case == ORDERCLERK__V1__ORDER_EVENT__BODY_PERSON_NEEDED)
+            needed = life->events[i]->person_needed;
+    assert_non_null(needed);
+    for (size_t i = 0; i < needed->n_exits; i++)
+        assert_string_not_equal(needed->exits[i], "RETRY");
+    assert_true(needed->n_exits > 0);
+    assert_int_equal(life_exit(life, RETRY), SAGA_REFUSED);
+    life_assert_state(life, "NEEDS_PERSON");
+    assert_string_equal(life->doc->shipments[0]->state, "RETURNED_TO_SENDER");
+    assert_int_equal(life_exit(life, PROCEED), SAGA_MOVED);
+    life_assert_state(life, "DELIVERED");
+    assert_int_equal(life->doc->quantities[0]->short_delivered, 10);
+}
+
 static void test_unreachable_warehouse(void **state)
 {
     struct life *life = *state;
@@ -310,6 +354,8 @@ int main(void)
         LIFE(test_lost_settled_by_hand),
         LIFE(test_lost_and_found),
         LIFE(test_lost_and_delivered),
+        LIFE(test_lost_and_never_found),
+        LIFE(test_sent_back_travels_no_more),
         LIFE(test_unreachable_warehouse),
         LIFE(test_running_orders_keep_their_version),
     };

@@ -149,18 +149,6 @@ static void exit_order(struct sim_order *order, Orderclerk__V1__OperatorExit exi
     ask(order, request, "exit", order->exits++, after_us);
 }
 
-// Goods that were sent back: after RETRY the saga waits for a delivery that the tracker never tells of them any more.
-static bool sent_back(const struct sim_order *order)
-{
-    const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
-        arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
-    for (size_t i = 0; i < doc->n_shipments; i++) {
-        if (strcmp(doc->shipments[i]->state, "RETURNED_TO_SENDER") == 0)
-            return true;
-    }
-    return false;
-}
-
 static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
 {
     static const Orderclerk__V1__OperatorExit exits[] = {
@@ -168,10 +156,7 @@ static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY,
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL,
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
-    Orderclerk__V1__OperatorExit exit = exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
-    if (exit == ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY && sent_back(order))
-        exit = ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED;
-    return exit;
+    return exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
 }
 
 // What a customer does unasked.
@@ -268,6 +253,8 @@ void sim_customer_push(void)
             sim_department_push(doc, bytes_str(order->id_text));
         if (bytes_is(state, "NEEDS_PERSON"))
             exit_order(order, some_exit(order), 0);
+        if (bytes_is(state, "SHIPPED") && sim_chance(&order->random, 10))
+            exit_order(order, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED, 0);
         if (bytes_is(state, "DELIVERED") && sim_chance(&order->random, 10))
             exit_order(order, ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF, 0);
     }

@@ -64,14 +64,6 @@ static void answered(struct saga_run *run, const Orderclerk__V1__ShipmentState *
     saga_hold_lift(run, "WAREHOUSE", shipment->warehouse, shipment->warehouse, "the warehouse answers");
 }
 
-// Lost and sent back: the customer is short of them; found again: no more.
-static void count_short(struct saga_run *run, const Orderclerk__V1__ShipmentState *shipment, int64_t sign)
-{
-    for (size_t i = 0; i < shipment->n_lines; i++)
-        saga_quantities(run->doc, shipment->lines[i]->line_no)->short_delivered +=
-            sign * shipment->lines[i]->quantity;
-}
-
 static void take_eta(struct saga_run *run, Orderclerk__V1__ShipmentState *shipment, const char *eta)
 {
     local_date date;
@@ -109,11 +101,11 @@ ACT(progress)
         break;
     case SAGA_EVENT_SHIPMENT_LOST:
         shipment->state = (char *)"LOST";
-        count_short(run, shipment, 1);
+        saga_count_short(run, shipment, 1);
         break;
     default:
         if (!saga_shipment_is(shipment, "LOST"))
-            count_short(run, shipment, 1);
+            saga_count_short(run, shipment, 1);
         shipment->state = (char *)"RETURNED_TO_SENDER";
         break;
     }
@@ -270,7 +262,7 @@ ACT(deliver)
     const Orderclerk__V1__ShipmentDelivered *delivered = BODY(run, ShipmentDelivered);
     Orderclerk__V1__ShipmentState *shipment = named_shipment(run);
     if (saga_shipment_is(shipment, "LOST") || saga_shipment_is(shipment, "RETURNED_TO_SENDER"))
-        count_short(run, shipment, -1);
+        saga_count_short(run, shipment, -1);
     for (size_t i = 0; i < shipment->n_lines; i++) {
         Orderclerk__V1__LineQuantities *q = saga_quantities(run->doc, shipment->lines[i]->line_no);
         const int64_t sent = shipment->lines[i]->quantity;

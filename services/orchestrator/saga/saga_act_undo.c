@@ -392,9 +392,7 @@ ACT(fail_undo)
 
 static void find_again(struct saga_run *run, Orderclerk__V1__ShipmentState *shipment)
 {
-    for (size_t i = 0; i < shipment->n_lines; i++)
-        saga_quantities(run->doc, shipment->lines[i]->line_no)->short_delivered -=
-            shipment->lines[i]->quantity;
+    saga_count_short(run, shipment, -1);
     shipment->state = (char *)"IN_TRANSIT";
 }
 
@@ -410,7 +408,7 @@ ACT(try_again)
             Orderclerk__V1__Step *step = saga_step_find(doc, SAGA_STEP_RELEASE, shipment->shipment_id, NULL);
             if (step != NULL)
                 saga_step_set(run, step, STEP_UNDONE);
-        } else if (saga_shipment_is(shipment, "LOST") || saga_shipment_is(shipment, "RETURNED_TO_SENDER")) {
+        } else if (saga_shipment_is(shipment, "LOST")) {
             find_again(run, shipment);
         }
     }
@@ -443,6 +441,22 @@ ACT(deem_done)
     for (size_t i = 0; i < doc->n_shipments; i++)
         if (saga_shipment_is(doc->shipments[i], "REJECTED"))
             doc->shipments[i]->state = (char *)"ACCEPTED";
+}
+
+ACT(give_up_arrival)
+{
+    Orderclerk__V1__OrderState *doc = run->doc;
+    for (size_t i = 0; i < doc->n_shipments; i++) {
+        Orderclerk__V1__ShipmentState *shipment = doc->shipments[i];
+        if (!saga_shipment_is(shipment, "HANDED_OVER") && !saga_shipment_is(shipment, "IN_TRANSIT") &&
+            !saga_shipment_is(shipment, "EXCEPTION"))
+            continue;
+        shipment->state = (char *)"LOST";
+        saga_count_short(run, shipment, 1);
+        Orderclerk__V1__ShipmentProgressed *body = NEW(run, shipment_progressed);
+        body->shipment = shipment;
+        saga_tell(run, ORDERCLERK__V1__ORDER_EVENT__BODY_SHIPMENT_PROGRESSED)->shipment_progressed = body;
+    }
 }
 
 ACT(ask_due_again)

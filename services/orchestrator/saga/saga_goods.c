@@ -270,6 +270,13 @@ void saga_quantities_count(Orderclerk__V1__OrderState *doc)
     }
 }
 
+void saga_count_short(struct saga_run *run, const Orderclerk__V1__ShipmentState *shipment, int64_t sign)
+{
+    for (size_t i = 0; i < shipment->n_lines; i++)
+        saga_quantities(run->doc, shipment->lines[i]->line_no)->short_delivered +=
+            sign * shipment->lines[i]->quantity;
+}
+
 // --- Shipments.
 
 static void drop_drafts(Orderclerk__V1__OrderState *doc)

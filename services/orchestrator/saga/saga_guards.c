@@ -454,15 +454,35 @@ GUARD_FN(warehouse_held)
     return saga_hold_find(run->doc, "WAREHOUSE", named_shipment(run)->warehouse) != NULL;
 }
 
+static bool may_be_tried_again(const Orderclerk__V1__ShipmentState *shipment)
+{
+    return saga_shipment_is(shipment, "REJECTED") || saga_shipment_is(shipment, "LOST");
+}
+
+static bool was_sent_back(const Orderclerk__V1__ShipmentState *shipment)
+{
+    return saga_shipment_is(shipment, "RETURNED_TO_SENDER");
+}
+
 static bool is_in_trouble(const Orderclerk__V1__ShipmentState *shipment)
 {
-    return saga_shipment_is(shipment, "REJECTED") || saga_shipment_is(shipment, "LOST") ||
-           saga_shipment_is(shipment, "RETURNED_TO_SENDER");
+    return may_be_tried_again(shipment) || was_sent_back(shipment);
 }
 
 GUARD_FN(goods_in_trouble)
 {
     return !saga_undoing(run->doc) && any_shipment(run, is_in_trouble);
+}
+
+GUARD_FN(only_sent_back)
+{
+    return !saga_undoing(run->doc) && IS_EMPTY(run->doc->refused_deadline) &&
+           any_shipment(run, was_sent_back) && !any_shipment(run, may_be_tried_again);
+}
+
+GUARD_FN(overdue)
+{
+    return run->doc->tries > 0;
 }
 
 GUARD_FN(trouble_over)

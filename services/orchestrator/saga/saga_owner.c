@@ -223,7 +223,8 @@ const char *saga_person_what(struct saga_run *run)
 size_t saga_person_exits(const struct saga_run *run, const char *ret_words[SAGA_REQUESTS_MAX])
 {
     size_t count = 0;
-    ret_words[count++] = saga_request_word(SAGA_EVENT_OPERATOR_RETRY);
+    if (!saga_guard_fns[SAGA_GUARD_only_sent_back](run))
+        ret_words[count++] = saga_request_word(SAGA_EVENT_OPERATOR_RETRY);
     if (saga_guard_fns[SAGA_GUARD_undoing](run) || saga_guard_fns[SAGA_GUARD_goods_in_trouble](run))
         ret_words[count++] = saga_request_word(SAGA_EVENT_OPERATOR_PROCEED);
     if (saga_guard_fns[SAGA_GUARD_none_gone](run))

@@ -117,8 +117,10 @@ bool saga_everything_gone(const Orderclerk__V1__OrderState *doc,
                           const Orderclerk__V1__ShipmentState *with); // with: this one too
 bool saga_has_make_lines(const Orderclerk__V1__OrderState *doc);
 int64_t saga_units(const Orderclerk__V1__OrderState *doc);
-void saga_quantities_rebuild(struct saga_run *run);          // after the lines have changed
-void saga_quantities_held(struct saga_run *run);             // reserved, backordered from the allocations
+void saga_quantities_rebuild(struct saga_run *run); // after the lines have changed
+void saga_quantities_held(struct saga_run *run);    // reserved, backordered from the allocations
+// Lost and sent back (sign 1): the customer is short of them; found again (-1): no more.
+void saga_count_short(struct saga_run *run, const Orderclerk__V1__ShipmentState *shipment, int64_t sign);
 void saga_quantities_count(Orderclerk__V1__OrderState *doc); // released, picked, packed from the shipments
 void saga_allocate(struct saga_run *run, Orderclerk__V1__Allocation *const *allocations, size_t count);
 // Takes a line that has left off what is held.

@@ -323,9 +323,11 @@ const struct saga_rule saga_rules_v1[] = {
 {830, REST, ON(UNDONE), NEVER, WHY("nobody asked to undo anything")},
 
 // People: what a person was called for, and the exits.
+{898, IN(NEEDS_PERSON), ON(OPERATOR_RETRY), WHEN(only_sent_back), REFUSE, WHY("goods that were sent back don't travel again: agree with the customer on what follows, then PROCEED")},
 {900, IN(NEEDS_PERSON), ON(OPERATOR_RETRY), BACK, DO(try_again), WHY("do what was under way once more")},
 {902, IN(NEEDS_PERSON), ON(OPERATOR_PROCEED), WHEN(undoing), BACK, DO(deem_undone), WHY("undone by hand")},
 {904, IN(NEEDS_PERSON), ON(OPERATOR_PROCEED), WHEN(goods_in_trouble), BACK, DO(deem_done), WHY("settled by hand: refused shipments count as accepted, lost ones as settled with the customer")},
+{905, IN(SHIPPED), ON(OPERATOR_PROCEED), WHEN(overdue), STAY, DO(give_up_arrival), WHY("no more word is expected of what is overdue: settled with the customer by hand, GO sees what that means")},
 {906, REST, ON(OPERATOR_PROCEED), REFUSE, WHY("nothing can stand in for the answer that is missing: retry, reply for the department, or cancel")},
 {908, IN(AWAITING_CUSTOMER, SHORTAGE_OFFERED), ON(OPERATOR_RETRY), STAY, DO(remind), WHY("the customer is reminded")},
 {910, IN(VALIDATING, AWAITING_DEPARTMENT, RESERVING, IN_REVIEW, PREPARING, LEAVING, AWAY, COMPENSATING), ON(OPERATOR_RETRY), STAY, DO(ask_again), WHY("whoever hasn't answered is asked again")},
