@@ -179,7 +179,7 @@ static bool is_chosen(const struct maker *m, const ProtobufCMessageDescriptor *d
         for (unsigned i = index; i < descriptor->n_fields; i++)
             members += (descriptor->fields[i].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
         const uint8_t kind = fuzz_byte(m->source);
-        unsigned nth = kind >= 252 ? members : kind % members; // rarely none
+        unsigned nth = kind >= 252 || members == 0 ? members : kind % members; // rarely none
         for (*chosen = index; *chosen < descriptor->n_fields; ++*chosen)
             if ((descriptor->fields[*chosen].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && nth-- == 0)
                 break;

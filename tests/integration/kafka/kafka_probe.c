@@ -225,7 +225,7 @@ static void do_line(struct probe *p, char *line, size_t inputs)
         do_send(p, words, count);
         return;
     }
-    if (strcmp(what, "partition") == 0) {
+    if (strcmp(what, "partition") == 0 && count > 1) {
         tell(json_pack("{s:s,s:i}", "did", what, "partition",
                        (int)bus->partition_of(bus->self, bytes_str(words[1]))));
         return;
