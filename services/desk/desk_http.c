@@ -26,7 +26,8 @@
     "AND ($6::text IS NULL OR EXISTS (SELECT FROM order_product p WHERE p.order_id = o.order_id AND "        \
     "p.product = $6)) "                                                                                      \
     "AND ($7::text IS NULL OR o.state = $7) AND ($8::text IS NULL OR o.waiting_on = $8) "                    \
-    "AND ($9::text IS NULL OR o.channel = $9) AND ($10::timestamptz IS NULL OR o.due <= $10) "               \
+    "AND ($9::text IS NULL OR o.channel = $9) "                                                              \
+    "AND ($10::timestamptz IS NULL OR (o.due <= $10 AND o.open)) "                                           \
     "AND ($11::uuid IS NULL OR o.order_id < $11) ORDER BY o.order_id DESC LIMIT $12"
 
 static const struct {
@@ -41,8 +42,7 @@ static const struct {
     {"product",
      ORDER_COLUMNS "WHERE o.order_id IN (SELECT p.order_id FROM order_product p WHERE p.product = $6) " REST},
     {"state", ORDER_COLUMNS "WHERE o.state = $7 " REST},
-    {"waiting_on", ORDER_COLUMNS "WHERE o.waiting_on = $8 AND "
-                                 "o.state NOT IN ('COMPLETED', 'REJECTED', 'CANCELLED', 'ARCHIVED') " REST},
+    {"waiting_on", ORDER_COLUMNS "WHERE o.waiting_on = $8 AND o.open " REST},
     {"channel", ORDER_COLUMNS "WHERE o.channel = $9 " REST},
 };
 #define FILTER_COUNT (sizeof filters / sizeof filters[0])

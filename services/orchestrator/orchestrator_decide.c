@@ -129,10 +129,9 @@ static void create(struct turn *turn)
 // The snapshot for order-state: the document, whose common fields the lane fills in.
 static void send_state(struct turn *turn)
 {
-    char *order_id = turn->doc->order_id;
-    turn->doc->order_id = (char *)(uintptr_t) "";
-    batch_emit(turn->batch, TOPIC_ORDER_STATE, turn->in->key, &turn->doc->base);
-    turn->doc->order_id = order_id;
+    Orderclerk__V1__OrderState state = saga_doc_steady_last(turn->doc, batch_arena(turn->batch));
+    state.order_id = (char *)(uintptr_t) "";
+    batch_emit(turn->batch, TOPIC_ORDER_STATE, turn->in->key, &state.base);
 }
 
 // ---- deciding

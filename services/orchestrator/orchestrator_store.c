@@ -5,7 +5,47 @@
 #include "orchestrator/saga/saga_table.h"
 #include "orderclerk/v1/order_state.pb-c.h"
 
+#include <string.h>
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+enum { TAG_ORDER = 17, TAG_RESOLVED = 18, VARINT_MAX = 5 };
+
+static ProtobufCMessageUnknownField field_of(uint32_t tag, const ProtobufCMessage *message,
+                                             struct arena *arena)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *start = arena_alloc(arena, VARINT_MAX + size);
+    uint8_t *at = start;
+    size_t rest = size;
+    for (; rest >= 0x80; rest >>= 7)
+        *at++ = (uint8_t)(rest | 0x80);
+    *at++ = (uint8_t)rest;
+    at += protobuf_c_message_pack(message, at);
+    return (ProtobufCMessageUnknownField){.tag = tag,
+                                          .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+                                          .len = (size_t)(at - start),
+                                          .data = start};
+}
+
+Orderclerk__V1__OrderState saga_doc_steady_last(const Orderclerk__V1__OrderState *doc, struct arena *arena)
+{
+    Orderclerk__V1__OrderState copy = *doc;
+    unsigned count = doc->base.n_unknown_fields; // of a newer program: they stay
+    ProtobufCMessageUnknownField *fields =
+        arena_new_array(arena, ProtobufCMessageUnknownField, count + doc->n_resolved + 1);
+    if (count > 0)
+        memcpy(fields, doc->base.unknown_fields, count * sizeof *fields);
+    for (size_t i = 0; i < doc->n_resolved; i++)
+        fields[count++] = field_of(TAG_RESOLVED, &doc->resolved[i]->base, arena);
+    if (doc->order != NULL)
+        fields[count++] = field_of(TAG_ORDER, &doc->order->base, arena);
+    copy.n_resolved = 0;
+    copy.order = NULL;
+    copy.base.unknown_fields = fields;
+    copy.base.n_unknown_fields = count;
+    return copy;
+}
 
 // The columns follow the document.
 static void pack(void *row, struct arena *arena)
@@ -14,9 +54,10 @@ static void pack(void *row, struct arena *arena)
     const Orderclerk__V1__OrderState *doc = batch_decoded(row);
     if (doc == NULL)
         return;
-    size_t size = orderclerk__v1__order_state__get_packed_size(doc);
+    const Orderclerk__V1__OrderState ordered = saga_doc_steady_last(doc, arena);
+    size_t size = orderclerk__v1__order_state__get_packed_size(&ordered);
     uint8_t *packed = arena_alloc(arena, size);
-    orderclerk__v1__order_state__pack(doc, packed);
+    orderclerk__v1__order_state__pack(&ordered, packed);
     r->doc = bytes_of(packed, size);
     r->definition = bytes_str(doc->definition);
     r->definition_version = (int32_t)doc->definition_version;

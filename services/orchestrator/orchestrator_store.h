@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lane/store.h"
+#include "orderclerk/v1/order_state.pb-c.h"
 #include "pg/migrate.h"
 
 struct saga_row {
@@ -36,6 +37,11 @@ struct order_number_row {
 };
 extern const struct table saga_table, saga_history_table, order_number_table;
 enum { SAGA_ORDER = 0, ORDER_NUMBER_SLOT = 0 };
+
+// The document to be packed so that the order and what its lines resolved to, which hardly ever change, come last: a new
+// version of a row is logged without what it has in common with the old one at its end. Protobuf's readers take fields in
+// any sequence. A shallow copy, for packing only; what it adds lives in the arena.
+Orderclerk__V1__OrderState saga_doc_steady_last(const Orderclerk__V1__OrderState *doc, struct arena *arena);
 
 extern const struct migration orchestrator_migrations[];
 extern const unsigned orchestrator_migrations_count;
