@@ -111,7 +111,8 @@ static struct err read_slots(struct bus_kafka *b, const rd_kafka_topic_partition
 }
 
 static struct err bus_assign(void *self, const int32_t *slots, size_t slot_count,
-                             const struct store_position *positions, size_t position_count)
+                             const struct store_position *positions, size_t position_count,
+                             int64_t *ret_start)
 {
     struct bus_kafka *b = self;
     if (b->consumer == NULL)
@@ -128,6 +129,8 @@ static struct err bus_assign(void *self, const int32_t *slots, size_t slot_count
         e = kafka_offsets_ask(b->consumer, high, KAFKA_HIGH, WATERMARKS_TIMEOUT_MS);
     if (!err_is(&e))
         e = read_slots(b, low, high, slots, slot_count, positions, position_count);
+    for (size_t i = 0; ret_start != NULL && !err_is(&e) && i < slot_count * b->settings.input_count; i++)
+        ret_start[i] = *bus_kafka_next(b, slots[i / b->settings.input_count], i % b->settings.input_count);
     rd_kafka_topic_partition_list_destroy(low);
     rd_kafka_topic_partition_list_destroy(high);
     return e;

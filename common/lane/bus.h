@@ -59,9 +59,10 @@ struct bus_port {
     void (*poll)(void *self, int64_t timeout_us, struct bus_event *ret_event);
     // Starts reading the slots' partitions of every input topic at these positions (a topic without one: its low
     // watermark). Records that were on their way from before are dropped. count 0: reads nothing, stays a member.
-    // RETRY: watermarks could not be had.
+    // ret_start (NULL: not asked for) is where each is read from, in the order of high_watermarks' ret_high; -1: the slot
+    // isn't read, BUS_POSITION says why. RETRY: watermarks could not be had.
     struct err (*assign)(void *self, const int32_t *slots, size_t slot_count,
-                         const struct store_position *positions, size_t position_count);
+                         const struct store_position *positions, size_t position_count, int64_t *ret_start);
     // Queues a record (copied). RETRY: the local queue is full: poll, then try again.
     struct err (*produce)(void *self, const struct bus_out *record);
     // High watermarks, asked of the broker now. ret_high[i] belongs to slot slots[i / n] and input topic i % n (in the

@@ -136,30 +136,56 @@ void lane_claim(struct lane *lane)
     lane->phase = LANE_PUBLISHING;
 }
 
+// Of topics that are new to the slots: what is lost of them from now on is missed.
+static struct err keep_starts(struct lane *lane, const struct store_position *starts, size_t count)
+{
+    struct slot_fence fences[SLOT_MAX];
+    for (size_t i = 0; i < lane->assigned_count; i++)
+        fences[i] = lane_fence(lane, lane->assigned[i]);
+    struct store_port *store = lane->ports.store;
+    struct err e = store->start(store->self, fences, lane->assigned_count, starts, count);
+    for (size_t i = 0; !err_is(&e) && i < count; i++) {
+        struct slot *slot = &lane->slots[starts[i].slot];
+        slot->position[starts[i].topic] = slot->read_to[starts[i].topic] = starts[i].next_offset;
+    }
+    return e;
+}
+
+static struct err start_reading(struct lane *lane)
+{
+    size_t cells = lane->assigned_count * lane->input_count;
+    arena_reset(lane->batch_arena);
+    struct store_position *all = arena_new_array(lane->batch_arena, struct store_position, cells);
+    struct store_position *some = arena_new_array(lane->batch_arena, struct store_position, cells);
+    int64_t *start = arena_new_array(lane->batch_arena, int64_t, cells);
+    size_t count = 0;
+    for (size_t i = 0; i < cells; i++) {
+        all[i].slot = lane->assigned[i / lane->input_count];
+        all[i].topic = lane->inputs[i % lane->input_count];
+        all[i].next_offset = lane->slots[all[i].slot].position[all[i].topic];
+        if (all[i].next_offset >= 0)
+            some[count++] = all[i];
+    }
+    struct bus_port *bus = lane->ports.bus;
+    struct err e = bus->assign(bus->self, lane->assigned, lane->assigned_count, some, count, start);
+    if (err_is(&e))
+        return e;
+    count = 0;
+    for (size_t i = 0; i < cells; i++) {
+        if (all[i].next_offset >= 0 || start[i] < 0)
+            continue;
+        some[count] = all[i];
+        some[count++].next_offset = start[i];
+    }
+    return count == 0 ? e : keep_starts(lane, some, count);
+}
+
 void lane_claim_published(struct lane *lane)
 {
     if (!publish_pump(lane) || !publish_idle(lane))
         return;
     FAULT_POINT(claim_after_publish);
-    struct store_position positions[SLOT_MAX * 2];
-    struct store_position *list = lane->assigned_count * lane->input_count <= SLOT_MAX * 2
-                                      ? positions
-                                      : calloc(lane->assigned_count * lane->input_count, sizeof *list);
-    size_t count = 0;
-    for (size_t i = 0; list != NULL && i < lane->assigned_count; i++) {
-        for (size_t j = 0; j < lane->input_count; j++) {
-            int64_t next = lane->slots[lane->assigned[i]].position[lane->inputs[j]];
-            if (next < 0)
-                continue;
-            list[count++] = (struct store_position){
-                .slot = lane->assigned[i], .topic = lane->inputs[j], .next_offset = next};
-        }
-    }
-    struct err e = list == NULL ? err_make(ERR_RETRY, "no memory")
-                                : lane->ports.bus->assign(lane->ports.bus->self, lane->assigned,
-                                                          lane->assigned_count, list, count);
-    if (list != positions)
-        free(list);
+    struct err e = start_reading(lane);
     if (err_is(&e)) {
         lane_backoff(lane, "starting to read", &e);
         lane_drop(lane, e.text);

@@ -152,7 +152,7 @@ void lane_drop(struct lane *lane, const char *why)
     lane->tries = 0;
     lane->retry_at = 0;
     if (lane->phase == LANE_RUNNING && lane->assigned_count > 0) {
-        struct err e = lane->ports.bus->assign(lane->ports.bus->self, NULL, 0, NULL, 0);
+        struct err e = lane->ports.bus->assign(lane->ports.bus->self, NULL, 0, NULL, 0, NULL);
         if (err_is(&e))
             LOG(LOG_WARN, "reading could not be stopped", log_s("error", e.text));
     }

@@ -196,6 +196,11 @@ struct store_port {
                              struct arena *arena, struct outbox_row **ret_rows, size_t *ret_count);
     // Stores published_no where the epoch is still ours.
     struct err (*mark_published)(void *self, const struct slot_fence *slots, size_t count);
+    // Keeps where reading begins of topics that a slot has no position of yet, where the epoch is still ours: records that are
+    // lost later are missed then. Not a batch: nothing else of the slot is changed. Each start is of one of the slots. RETRY, or FENCED as
+    // begin: nothing was kept, or it isn't known.
+    struct err (*start)(void *self, const struct slot_fence *slots, size_t count,
+                        const struct store_position *starts, size_t start_count);
     // Careful mode: commits that this input is about to be run alone, and how often it has been. FENCED as begin.
     struct err (*mark_suspect)(void *self, int32_t slot, int64_t epoch, struct bytes suspect, int32_t tries);
     // The earliest due of each slot's key_state (INSTANT_NONE: none).

@@ -102,6 +102,30 @@ static struct err store_mark_published(void *self, const struct slot_fence *slot
     return run(s, store_sql_fixed(s->sql)->mark_published, params, n, NULL);
 }
 
+static struct err store_start(void *self, const struct slot_fence *slots, size_t count,
+                              const struct store_position *starts, size_t start_count)
+{
+    struct store_pg *s = self;
+    assert(!s->open);
+    int32_t *p = arena_new_array(s->scratch, int32_t, start_count);
+    int64_t *epoch = arena_new_array(s->scratch, int64_t, start_count);
+    int32_t *topic = arena_new_array(s->scratch, int32_t, start_count);
+    int64_t *next = arena_new_array(s->scratch, int64_t, start_count);
+    size_t of = 0;
+    for (size_t i = 0; i < start_count; i++) {
+        for (size_t k = 0; slots[of].slot != starts[i].slot; of = k++)
+            assert(k < count);
+        p[i] = starts[i].slot;
+        epoch[i] = slots[of].epoch;
+        topic[i] = (int32_t)starts[i].topic;
+        next[i] = starts[i].next_offset;
+    }
+    struct pg_param params[4] = {
+        pg_i32_array(s->scratch, p, start_count), pg_i64_array(s->scratch, epoch, start_count),
+        pg_i32_array(s->scratch, topic, start_count), pg_i64_array(s->scratch, next, start_count)};
+    return run(s, store_sql_fixed(s->sql)->start, params, 4, NULL);
+}
+
 static struct err store_mark_suspect(void *self, int32_t slot, int64_t epoch, struct bytes suspect,
                                      int32_t tries)
 {
@@ -428,6 +452,7 @@ struct err store_pg_open(const char *dsn, const char *service, const struct tabl
                  .outbox_after = store_outbox_after,
                  .outbox_get = store_outbox_get,
                  .mark_published = store_mark_published,
+                 .start = store_start,
                  .mark_suspect = store_mark_suspect,
                  .next_due = store_next_due},
         .dsn = strdup(dsn),

@@ -272,6 +272,15 @@ static void make_slot_statements(struct store_sql *sql)
                                       "SELECT p, topic::integer, next_offset FROM %s.position "
                                       "WHERE p = ANY ($1::integer[]) ORDER BY p, topic",
                                       s);
+    // The slot's row is locked: its next owner waits, and finds these positions.
+    f->start = arena_printf(a,
+                            "INSERT INTO %s.position (p, topic, next_offset) "
+                            "SELECT u.p, u.topic, u.next_offset "
+                            "FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[]) "
+                            "AS u(p, epoch, topic, next_offset) "
+                            "JOIN %s.slot s ON s.p = u.p AND s.epoch = u.epoch FOR SHARE OF s "
+                            "ON CONFLICT (p, topic) DO NOTHING",
+                            s, s);
     f->save_positions =
         arena_printf(a,
                      "INSERT INTO %s.position (p, topic, next_offset) "

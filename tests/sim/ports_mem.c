@@ -217,7 +217,8 @@ static void mem_poll(void *self, int64_t timeout_us, struct bus_event *event)
 }
 
 static struct err mem_assign(void *self, const int32_t *slots, size_t count,
-                             const struct store_position *positions, size_t position_count)
+                             const struct store_position *positions, size_t position_count,
+                             int64_t *ret_start)
 {
     struct member *m = self;
     memset(m->reading, 0, sizeof m->reading);
@@ -226,6 +227,8 @@ static struct err mem_assign(void *self, const int32_t *slots, size_t count,
         m->reading[slots[i]] = true;
     for (size_t i = 0; i < position_count; i++)
         m->next[positions[i].topic][positions[i].slot] = positions[i].next_offset;
+    for (size_t i = 0; ret_start != NULL && i < count * m->input_count; i++)
+        ret_start[i] = m->next[m->inputs[i % m->input_count]][slots[i / m->input_count]];
     return err_ok();
 }
 

@@ -240,7 +240,7 @@ static void poll_bus(void *self, int64_t timeout_us, struct bus_event *event)
 // ---- the port
 
 static struct err assign(void *self, const int32_t *slots, size_t count,
-                         const struct store_position *positions, size_t position_count)
+                         const struct store_position *positions, size_t position_count, int64_t *ret_start)
 {
     struct sim_member *m = self;
     sim_point(m->process);
@@ -261,6 +261,8 @@ static struct err assign(void *self, const int32_t *slots, size_t count,
             (p->next_offset < log->low && !topic_info(p->topic)->compacted))
             add_trouble(m, p->topic, p->slot);
     }
+    for (size_t i = 0; ret_start != NULL && i < count * m->input_count; i++)
+        ret_start[i] = m->next[m->inputs[i % m->input_count]][slots[i / m->input_count]];
     return err_ok();
 }
 

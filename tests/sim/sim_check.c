@@ -342,6 +342,15 @@ static void committed(void *self, struct store_port *port, const struct slot_fen
     arena_reset(p->decided_arena);
 }
 
+static void started(void *self, struct store_port *port, const struct store_position *start)
+{
+    (void)port;
+    int64_t *position = &sim->check->slots[service_of(self)][start->slot].position[start->topic];
+    SIM_CHECK(I13_POSITION, start->next_offset == 0 && *position == 0,
+              "%s: slot %d begins to read %s at %lld", sim_service_name(service_of(self)), start->slot,
+              topic_info(start->topic)->name, (long long)start->next_offset);
+}
+
 static void published(void *self, struct store_port *port, int32_t slot, int64_t published_no)
 {
     (void)port;
@@ -355,8 +364,11 @@ static void published(void *self, struct store_port *port, int32_t slot, int64_t
 
 struct store_mem_tap sim_check_tap(enum sim_service_id service)
 {
-    return (struct store_mem_tap){
-        .self = &sim->services[service], .claimed = claimed, .committed = committed, .published = published};
+    return (struct store_mem_tap){.self = &sim->services[service],
+                                  .claimed = claimed,
+                                  .committed = committed,
+                                  .started = started,
+                                  .published = published};
 }
 
 void sim_check_door_committed(struct sim_process *process, int32_t slot, int64_t batch_no,

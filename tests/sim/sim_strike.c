@@ -228,14 +228,14 @@ static void note_readers(struct sim_fault *f)
     }
 }
 
-// A partition that a reader has never read has no stored position: it would begin at the low watermark, and can't know better.
-static bool read_by_all(enum topic topic, int32_t partition)
+// Who has never had the slot begins at what the topic holds then: nothing was lost on the way to it.
+static bool claimed_by_all(enum topic topic, int32_t partition)
 {
     for (enum sim_service_id s = 0; s < SIM_SERVICES; s++) {
         bool reads = topic == TOPIC_CONTROL;
         for (size_t i = 0; i < sim->services[s].lane->input_count; i++)
             reads = reads || sim->services[s].lane->inputs[i] == topic;
-        if (reads && sim->check->slots[s][partition].position[topic] == 0)
+        if (reads && !store_mem_started(sim->services[s].db, partition, topic))
             return false;
     }
     return true;
@@ -244,7 +244,7 @@ static bool read_by_all(enum topic topic, int32_t partition)
 static void truncate(struct sim_fault *f)
 {
     int64_t high = sim_bus_high(f->topic, f->partition);
-    if (high < 2 || topic_info(f->topic)->compacted || !read_by_all(f->topic, f->partition))
+    if (high < 2 || topic_info(f->topic)->compacted || !claimed_by_all(f->topic, f->partition))
         return;
     note_readers(f);
     int64_t cut_at = high - (int64_t)sim_below(&f->random, high < 4 ? 1 : 3);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 // ---- loading
 
@@ -298,7 +299,15 @@ static bool asked_for(const int64_t *batch_nos, size_t count, int64_t batch_no)
     return false;
 }
 
-// batch_nos NULL: all above after_no.
+static int64_t greatest_of(const int64_t *batch_nos, size_t count)
+{
+    int64_t greatest = batch_nos == NULL ? INT64_MAX : 0;
+    for (size_t i = 0; batch_nos != NULL && i < count; i++)
+        greatest = mem_greater(greatest, batch_nos[i]);
+    return greatest;
+}
+
+// batch_nos NULL: all above after_no, at most limit; else all with one of `limit` numbers.
 static struct err outbox(struct store_mem *m, int32_t slot, int64_t after_no, const int64_t *batch_nos,
                          size_t limit, struct arena *arena, struct outbox_row **ret_rows, size_t *ret_count)
 {
@@ -307,12 +316,23 @@ static struct err outbox(struct store_mem *m, int32_t slot, int64_t after_no, co
     if (err_is(&e))
         return e;
     struct mem_table *t = mem_table_of(m->db, &outbox_table);
-    struct outbox_row *rows = arena_new_array(arena, struct outbox_row, limit < t->count ? limit : t->count);
+    size_t most = limit < t->count ? limit : t->count;
+    struct outbox_row *rows = arena_new_array(arena, struct outbox_row, most);
     size_t count = 0;
-    for (size_t i = 0; i < t->count && count < limit; i++) {
+    int64_t last = greatest_of(batch_nos, limit);
+    for (size_t i = 0; i < t->count && (batch_nos != NULL || count < limit); i++) {
         const struct outbox_table_row *row = (const void *)t->rows[i]->data;
-        if (row->slot != slot)
+        if (row->slot < slot)
             continue;
+        if (row->slot > slot || row->batch_no > last)
+            break;
+        if (count == most) { // a number that two rows have
+            struct outbox_row *grown = arena_new_array(arena, struct outbox_row, t->count);
+            if (count > 0)
+                memcpy(grown, rows, count * sizeof *rows);
+            rows = grown;
+            most = t->count;
+        }
         if (batch_nos == NULL ? row->batch_no > after_no : asked_for(batch_nos, limit, row->batch_no))
             rows[count++] = (struct outbox_row){.slot = row->slot,
                                                 .batch_no = row->batch_no,
@@ -411,6 +431,7 @@ struct store_port *store_mem_open(struct store_mem_db *db)
                  .outbox_after = mem_outbox_after,
                  .outbox_get = mem_outbox_get,
                  .mark_published = mem_mark_published,
+                 .start = mem_start,
                  .mark_suspect = mem_mark_suspect,
                  .next_due = mem_next_due},
         .db = db,
@@ -511,6 +532,11 @@ bool store_mem_slot(struct store_mem_db *db, int32_t slot, struct arena *arena, 
         return false;
     mem_slot_out(s, slot, arena, ret_slot);
     return true;
+}
+
+bool store_mem_started(const struct store_mem_db *db, int32_t slot, enum topic topic)
+{
+    return db->slots[slot].next_offset[topic] >= 0;
 }
 
 struct err store_mem_put(struct store_mem_db *db, const struct table *table, const void *row)

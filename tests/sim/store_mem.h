@@ -26,6 +26,7 @@ enum store_mem_call {
     STORE_MEM_COMMIT,
     STORE_MEM_OUTBOX,
     STORE_MEM_MARK_PUBLISHED,
+    STORE_MEM_START,
     STORE_MEM_MARK_SUSPECT,
     STORE_MEM_NEXT_DUE,
 };
@@ -51,6 +52,7 @@ struct store_mem_tap {
     // The rows are changed already; slots and positions aren't yet.
     void (*committed)(void *self, struct store_port *port, const struct slot_fence *fences,
                       size_t fence_count, const struct store_changes *changes);
+    void (*started)(void *self, struct store_port *port, const struct store_position *start);
     void (*published)(void *self, struct store_port *port, int32_t slot, int64_t published_no);
 };
 void store_mem_on_change(struct store_mem_db *db, const struct store_mem_tap *tap);
@@ -67,5 +69,7 @@ size_t store_mem_all(struct store_mem_db *db, const struct table *table, struct 
                      void **ret_rows);
 // A slot and its positions. False: never claimed.
 bool store_mem_slot(struct store_mem_db *db, int32_t slot, struct arena *arena, struct slot_claim *ret_slot);
+// Whether it is stored where the slot goes on reading the topic.
+bool store_mem_started(const struct store_mem_db *db, int32_t slot, enum topic topic);
 // Puts a row in place, as if it had always been there (a test's starting state). The same refusals.
 struct err store_mem_put(struct store_mem_db *db, const struct table *table, const void *row) ERR_MUST_CHECK;

@@ -73,4 +73,6 @@ struct err mem_claim(void *self, const int32_t *slots, size_t count, struct aren
                      struct slot_claim *ret_claims);
 struct err mem_release(void *self, const struct slot_fence *slots, size_t count);
 struct err mem_mark_published(void *self, const struct slot_fence *slots, size_t count);
+struct err mem_start(void *self, const struct slot_fence *slots, size_t count,
+                     const struct store_position *starts, size_t start_count);
 struct err mem_mark_suspect(void *self, int32_t slot, int64_t epoch, struct bytes suspect, int32_t tries);

@@ -279,6 +279,31 @@ struct err mem_mark_published(void *self, const struct slot_fence *slots, size_t
     return store_published(self, STORE_MEM_MARK_PUBLISHED, slots, count, false);
 }
 
+struct err mem_start(void *self, const struct slot_fence *slots, size_t count,
+                     const struct store_position *starts, size_t start_count)
+{
+    struct store_mem *m = self;
+    bool lost_after;
+    struct err e = mem_enter(m, STORE_MEM_START, &lost_after);
+    if (err_is(&e))
+        return e;
+    assert(!m->open);
+    if (mem_any_locked(m, slots, count))
+        return mem_leave(m, mem_slot_locked(), lost_after);
+    size_t of = 0;
+    for (size_t i = 0; i < start_count; i++) {
+        for (size_t k = 0; slots[of].slot != starts[i].slot; of = k++)
+            assert(k < count);
+        struct mem_slot *s = mem_slot_of(m->db, starts[i].slot);
+        if (!mem_owned(m->db, starts[i].slot, slots[of].epoch) || s->next_offset[starts[i].topic] >= 0)
+            continue;
+        s->next_offset[starts[i].topic] = starts[i].next_offset;
+        if (m->db->tap.started != NULL)
+            m->db->tap.started(m->db->tap.self, &m->port, &starts[i]);
+    }
+    return mem_leave(m, err_ok(), lost_after);
+}
+
 struct err mem_mark_suspect(void *self, int32_t slot, int64_t epoch, struct bytes suspect, int32_t tries)
 {
     struct store_mem *m = self;

@@ -94,7 +94,7 @@ static void on_event(struct probe *p, const struct bus_event *event)
 
 static void answer_assignment(struct probe *p)
 {
-    struct err e = p->bus->assign(p->bus->self, p->slots, p->slot_count, NULL, 0);
+    struct err e = p->bus->assign(p->bus->self, p->slots, p->slot_count, NULL, 0, NULL);
     p->unanswered = e.class == ERR_RETRY;
     if (!p->unanswered)
         tell_err("assign", &e);
@@ -243,7 +243,7 @@ static void do_line(struct probe *p, char *line, size_t inputs)
             return;
         }
         if (strcmp(what, "assign") == 0)
-            e = bus->assign(bus->self, slots, slot_count, positions, position_count);
+            e = bus->assign(bus->self, slots, slot_count, positions, position_count, NULL);
         else if (strcmp(what, "note") == 0)
             bus->note_positions(bus->self, positions, position_count);
         else if (strcmp(what, "trim") == 0)

@@ -106,7 +106,7 @@ static void assign_all(struct bus_port *bus, const struct store_position *positi
     struct bus_event event = await(bus, BUS_ASSIGNED);
     assert_int_equal(event.slot_count, PARTITIONS);
     memcpy(slots, event.slots, sizeof slots);
-    struct err e = bus->assign(bus->self, slots, PARTITIONS, positions, count);
+    struct err e = bus->assign(bus->self, slots, PARTITIONS, positions, count, NULL);
     assert_int_equal(e.class, ERR_NONE);
 }
 
@@ -303,7 +303,7 @@ static void test_watermarks_that_can_not_be_had_are_asked_for_again(void **state
         assert_int_equal(high[i], 0);
     rd_kafka_mock_push_request_errors(b->mock, API_LISTOFFSETS, 1,
                                       RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
-    e = bus->assign(bus->self, slots, PARTITIONS, NULL, 0);
+    e = bus->assign(bus->self, slots, PARTITIONS, NULL, 0, NULL);
     assert_int_equal(e.class, ERR_RETRY);
     bus_kafka_close(bus);
 }
@@ -337,14 +337,22 @@ static void test_a_position_that_the_topic_does_not_hold(void **state)
     struct bus_port *bus = open_bus(b);
     const struct store_position positions[] = {{.slot = 1, .topic = TOPIC_CONTROL, .next_offset = 5},
                                                {.slot = 0, .topic = TOPIC_CONTROL, .next_offset = 0}};
-    assign_all(bus, positions, 2);
-    struct bus_event event = await(bus, BUS_POSITION);
+    int32_t slots[PARTITIONS];
+    int64_t start[2 * PARTITIONS];
+    struct bus_event event = await(bus, BUS_ASSIGNED);
+    memcpy(slots, event.slots, sizeof slots);
+    struct err e = bus->assign(bus->self, slots, PARTITIONS, positions, 2, start);
+    assert_int_equal(e.class, ERR_NONE);
+    for (size_t i = 0; i < 2 * PARTITIONS;
+         i++) // both topics of slot 1 aren't read, all else from its beginning
+        assert_int_equal(start[i], slots[i / 2] == 1 ? -1 : 0);
+    event = await(bus, BUS_POSITION);
     assert_int_equal(event.record.topic, TOPIC_CONTROL);
     assert_int_equal(event.record.partition, 1);
     assert_int_equal(event.record.offset, 5);
     assert_non_null(strstr(event.text, "m.control.v1 [1]"));
     const int32_t not_ours[] = {PARTITIONS};
-    struct err e = bus->assign(bus->self, not_ours, 1, NULL, 0);
+    e = bus->assign(bus->self, not_ours, 1, NULL, 0, NULL);
     assert_int_equal(e.class, ERR_FENCED);
     bus_kafka_close(bus);
 }

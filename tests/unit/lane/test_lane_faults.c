@@ -350,8 +350,9 @@ static void check_all_is_read(struct world *w)
         struct arena *arena = arena_new(4096);
         struct slot_claim slot;
         assert_true(store_mem_slot(w->db, p, arena, &slot));
-        assert_int_equal(slot.position_count, 1);
-        assert_int_equal(slot.positions[0].next_offset, bus_mem_high(w->bus, TOPIC_COMMANDS_VALIDATOR, p));
+        assert_int_equal(slot.position_count, echo_service.input_count + 1); // and control
+        for (size_t i = 0; i < slot.position_count; i++)
+            assert_int_equal(slot.positions[i].next_offset, bus_mem_high(w->bus, slot.positions[i].topic, p));
         arena_free(arena);
     }
 }
@@ -413,12 +414,13 @@ static void poll_from_afar(void *self, int64_t timeout_us, struct bus_event *ret
 }
 
 static struct err assign_afar(void *self, const int32_t *slots, size_t slot_count,
-                              const struct store_position *positions, size_t position_count)
+                              const struct store_position *positions, size_t position_count,
+                              int64_t *ret_start)
 {
     struct far_bus *far = far_bus_of(self);
     if (slot_count > 0)
         far->quiet_until = far->clock->now + FETCH_US;
-    return far->made.assign(self, slots, slot_count, positions, position_count);
+    return far->made.assign(self, slots, slot_count, positions, position_count, ret_start);
 }
 
 static void move_far_away(struct world *w, int i)
@@ -427,6 +429,30 @@ static void move_far_away(struct world *w, int i)
     far_buses[i] = (struct far_bus){.made = *port, .clock = &w->clock};
     port->poll = poll_from_afar;
     port->assign = assign_afar;
+}
+
+// Before the first record has come: what a topic loses from then on must be missed.
+static void where_reading_begins_is_kept_by_the_claim(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    store_mem_fail_nth(w->processes[0].store, STORE_MEM_START, 1, STORE_MEM_LOST_BEFORE);
+    for (int i = 0; i < 2000; i++)
+        turn(w);
+    assert_true(lane_ready(w->processes[0].lane));
+    struct arena *arena = arena_new(4096);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        struct slot_claim slot;
+        assert_true(store_mem_slot(w->db, p, arena, &slot));
+        assert_int_equal(slot.batch_no, 0);
+        assert_int_equal(slot.position_count, echo_service.input_count + 1); // and control
+        for (size_t i = 0; i < slot.position_count; i++)
+            assert_int_equal(slot.positions[i].next_offset, 0);
+    }
+    arena_free(arena);
+    for (int order = 0; order < ORDERS; order++)
+        send_next(w, order);
+    settle(w);
 }
 
 // A rolling upgrade to another subscription: each group gives its process every slot. One has died before its first commit, so
@@ -468,6 +494,7 @@ int main(void)
         T(a_stopped_process_that_wakes_up_changes_nothing),
         T(a_broken_client_is_made_anew),
         T(a_batch_that_is_too_much_becomes_smaller),
+        T(where_reading_begins_is_kept_by_the_claim),
         T(two_groups_leave_each_other_time_to_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -488,7 +488,17 @@ static void do_small(struct script *s, struct lane_pair *lane)
     for (size_t i = 0; i < lane->slot_count; i++)
         fences[i].published_no = chance(s, 5) ? fences[i].batch_no + 1 : fences[i].batch_no;
     struct bytes suspect = some_text(s, 10);
-    switch (roll(s, 5)) {
+    struct store_position starts[2];
+    for (size_t i = 0; i < 2 && lane->slot_count > 0; i++)
+        starts[i] = (struct store_position){.slot = fences[roll(s, (uint32_t)lane->slot_count)].slot,
+                                            .topic = i == 0 ? TOPIC_CONTROL : TOPIC_ORDERS,
+                                            .next_offset = (int64_t)roll(s, 3)};
+    switch (roll(s, 6)) {
+    case 4:
+        if (lane->slot_count > 0)
+            same_err(s, "start", mem->start(mem->self, fences, lane->slot_count, starts, 2),
+                     pg->start(pg->self, fences, lane->slot_count, starts, 2));
+        break;
     case 0:
         same_err(s, "release", mem->release(mem->self, fences, lane->slot_count),
                  pg->release(pg->self, fences, lane->slot_count));
