@@ -144,7 +144,7 @@ class Load:
             return self._next - 1
 
     def _client(self) -> None:
-        while not (self._stop.is_set() and self._next >= self.orders_min):
+        while not self.errors and not (self._stop.is_set() and self._next >= self.orders_min):
             number = self._take_number()
             if number is None:
                 time.sleep(POLL_S)  # polls for room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 
 from oclocal import kafka, postgres, services
@@ -11,6 +12,7 @@ from faultrun.injection import Run
 from faultrun.rig import INSTANCES
 
 FOLLOW_S = 120
+ANSWER_S = 10  # clients wait while enough orders are unfinished: after this a fault doesn't wait for their next answer
 
 
 def kill(run: Run, service: str, index: int) -> None:
@@ -42,11 +44,22 @@ def zombie(run: Run, service: str) -> None:
         rig.wait_ready(service, 1)
 
 
+def _just_acknowledged(run: Run) -> None:
+    """Returns within milliseconds of an answer to a client: what was acknowledged last is what a database would lose first."""
+    def accepted() -> int:
+        return run.load.clients.counts["accepted"]
+
+    before, end = accepted(), time.monotonic() + ANSWER_S
+    while accepted() == before and time.monotonic() < end:
+        time.sleep(0.001)
+
+
 def _kill_and_start(run: Run, kind: str, name: str, watch: str) -> None:
     """watch: the injection's method that tells when work goes on."""
     rig = run.rig
     with run.injection(kind, name) as it:
         getattr(it, watch)("orchestrator", rig.owned("orchestrator"))
+        _just_acknowledged(run)
         it.struck()
         rig.kill(name)
         rig.start(name)
