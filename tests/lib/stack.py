@@ -66,12 +66,12 @@ class Stack(local.Stack):
 
     def __init__(self, names: Iterable[str] = (), *, infrastructure: Iterable[str] = local.INFRASTRUCTURE,
                  settings: dict[str, dict[str, str]] | None = None, build_folder: Path | None = None, partitions: int = 6,
-                 small: bool = True, do_build: bool = False, keep: bool | None = None):
+                 small: bool = True, full_jit: bool | None = None, do_build: bool = False, keep: bool | None = None):
         folder = Path(tempfile.mkdtemp(prefix="orderclerk-test-"))
         folder.chmod(0o711)  # PostgreSQL's system user passes through
         self.output: list[str] = []  # what deploy/local would have told a person
         super().__init__(folder, build_folder, small=small, prefix="t1.", partitions=partitions, settings=settings or {},
-                         say=self.output.append)
+                         full_jit=full_jit, say=self.output.append)
         self.keep = bool(os.environ.get("ORDERCLERK_KEEP")) if keep is None else keep
         self._names = tuple(names)
         self._infrastructure = tuple(infrastructure)

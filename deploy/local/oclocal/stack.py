@@ -38,11 +38,12 @@ def _say(text: str) -> None:
 
 
 class Stack:
-    """build: folder of the binaries. small: a broker and a database for short lives (tests).
+    """build: folder of the binaries. small: a broker and a database for short lives (tests). full_jit: see Kafka.
     settings: {service, "service-2" or "*": {KEY: value}}, beside and above what services.py says."""
 
     def __init__(self, home: Path, build_folder: Path | None = None, *, small: bool = False, prefix: str | None = None,
-                 partitions: int | None = None, settings: dict[str, dict[str, str]] | None = None, say=_say):
+                 partitions: int | None = None, settings: dict[str, dict[str, str]] | None = None, full_jit: bool | None = None,
+                 say=_say):
         self.home = Home(home)
         state = self.home.state
         self.build_folder = build_folder or build.default_folder()
@@ -51,7 +52,7 @@ class Stack:
         self.settings = settings if settings is not None else state.get("settings", {})
         self.small = small or state.get("small", False)
         self.postgres = Postgres(self.home, self.small)
-        self.kafka = Kafka(self.home, self.small)
+        self.kafka = Kafka(self.home, self.small, full_jit if full_jit is not None else state.get("full_jit"))
         self.say = say
 
     # ---- up
@@ -96,7 +97,7 @@ class Stack:
 
     def _remember(self) -> None:
         self.home.state.update(prefix=self.prefix, partitions=self.partitions, settings=self.settings, small=self.small,
-                               build=str(self.build_folder))
+                               full_jit=self.kafka.full_jit, build=str(self.build_folder))
         self.home.save()
 
     def _migrate(self, programs: list[services.Service]) -> None:
