@@ -34,6 +34,10 @@ void batch_want(struct batch *batch, const struct table *table, size_t column, s
 {
     rows_want(batch->rows, table, column, value);
 }
+void batch_assume_none(struct batch *batch, const struct table *table, size_t column, struct value value)
+{
+    rows_assume_none(batch->rows, table, column, value);
+}
 void *batch_find(struct batch *batch, const struct table *table, const void *probe)
 {
     return rows_find(batch->rows, table, probe);

@@ -75,6 +75,10 @@ const void *batch_context(const struct batch *batch);
 
 void batch_want(struct batch *batch, const struct table *table, size_t column, struct value value);
 
+// It is known that nothing is stored under this value, as if it were wanted and not found: for rows that are only ever added,
+// batch_next then shows those of this batch.
+void batch_assume_none(struct batch *batch, const struct table *table, size_t column, struct value value);
+
 // The row with probe's primary key, or NULL. Its table must have been wanted by a column of that key (or the row put).
 void *batch_find(struct batch *batch, const struct table *table, const void *probe);
 

@@ -7,7 +7,7 @@
 
 static const enum topic inputs[] = {TOPIC_ORDER_EVENTS,        TOPIC_ORDER_STATE,  TOPIC_COMMANDS_DEPARTMENTS,
                                     TOPIC_NOTIFICATION_EVENTS, TOPIC_STOCK_LEVELS, TOPIC_DEAD_LETTERS};
-static const struct table *const tables[] = {&order_row_table, &order_product_table, &timeline_table,
+static const struct table *const tables[] = {&order_row_table, &order_product_table, &timeline_part_table,
                                              &task_table,      &stock_level_table,   &dead_letter_table};
 
 const struct lane_service desk_lane = {

@@ -1,8 +1,8 @@
 // From events and snapshots to the read model.
 #include "desk/desk.h"
 #include "desk/desk_store.h"
+#include "desk/desk_timeline.h"
 #include "orderclerk/v1/dead_letters.pb-c.h"
-#include "orderclerk/v1/order_events.pb-c.h"
 #include "orderclerk/v1/order_state.pb-c.h"
 #include "orderclerk/v1/stock.pb-c.h"
 
@@ -27,6 +27,8 @@ void desk_want(struct batch *batch, const struct input *in)
         batch_want(batch, &order_row_table, ORDER_ROW_ID, value_uuid(id));
         batch_want(batch, &order_product_table, ORDER_PRODUCT_ORDER, value_uuid(id));
         batch_want(batch, &task_table, TASK_ORDER, value_uuid(id));
+    } else if (uuid_parse(in->key, &id)) {
+        desk_timeline_want(batch, id);
     }
 }
 
@@ -182,56 +184,6 @@ static struct err take_state(struct batch *batch, const struct input *in)
     return err_ok();
 }
 
-// ---- the timeline
-
-static const char *short_name(const char *type)
-{
-    const char *dot = strrchr(type, '.');
-    return dot == NULL ? type : dot + 1;
-}
-
-static struct bytes join(struct arena *arena, char *const *words, size_t count)
-{
-    char *text = arena_str(arena, bytes_str(""));
-    for (size_t i = 0; i < count; i++)
-        text = arena_printf(arena, "%s%s%s", text, i > 0 ? " " : "", words[i]);
-    return count == 0 ? bytes_of(NULL, 0) : bytes_str(text);
-}
-
-static struct err add_to_timeline(struct batch *batch, const struct input *in)
-{
-    struct timeline_row row = {
-        .topic = (int32_t)in->topic,
-        .sequence = (int64_t)in->head.sequence,
-        .at = in->head.occurred_at,
-        .kind = bytes_str(short_name(message_type(in->message))),
-        .source = in->head.source,
-        .event_id = in->head.event_id,
-        .causation_id = in->head.causation_id.size > 0 ? in->head.causation_id : bytes_of(NULL, 0),
-        .record_partition = in->partition,
-        .record_offset = in->offset,
-        .value = in->value,
-    };
-    if (!uuid_parse(in->key, &row.order_id))
-        return err_make(ERR_REJECT, "order_id: must be a UUID");
-    if (in->topic == TOPIC_ORDER_EVENTS) {
-        const Orderclerk__V1__OrderEvent *event = (const void *)in->message;
-        row.departments = join(batch_arena(batch), event->departments, event->n_departments);
-        if (event->transition != NULL) {
-            const Orderclerk__V1__Transition *t = event->transition;
-            row.rule_id = (int32_t)t->rule_id;
-            row.from_state = bytes_or_null(t->from_state);
-            row.to_state = bytes_or_null(t->to_state);
-            row.saga_event = bytes_or_null(t->event);
-            row.cause_topic = bytes_or_null(t->cause_topic);
-            row.cause_partition = t->cause_partition;
-            row.cause_offset = t->cause_offset;
-        }
-    }
-    batch_put(batch, &timeline_table, &row);
-    return err_ok();
-}
-
 // ---- stock and dead letters
 
 static struct err take_stock(struct batch *batch, const struct input *in)
@@ -262,13 +214,14 @@ static struct err take_stock(struct batch *batch, const struct input *in)
     return err_ok();
 }
 
-// A letter that says "settled" settles the ones of the same record.
+// A letter that says "settled" settles the ones of the same record; deadlines and results have no place on a topic.
 static void settle(struct batch *batch, const Orderclerk__V1__DeadLetter *letter, const struct input *in)
 {
     struct dead_letter_row *row = NULL;
     while ((row = batch_next(batch, &dead_letter_table, DEAD_LETTER_KEY, value_text(in->key), row)) != NULL) {
+        bool place = row->record_partition == letter->partition && row->record_offset == letter->offset;
         bool same = bytes_is(row->service, letter->service) && bytes_is(row->topic, letter->topic) &&
-                    row->record_partition == letter->partition && row->record_offset == letter->offset;
+                    (letter->topic[0] == '\0' ? bytes_is(row->record_event_id, letter->record_event_id) : place);
         if (!same || row->settled)
             continue;
         batch_touch(batch, row);
@@ -314,5 +267,5 @@ struct err desk_decide(struct batch *batch, const struct input *in)
         return take_stock(batch, in);
     if (in->topic == TOPIC_DEAD_LETTERS)
         return take_dead_letter(batch, in);
-    return add_to_timeline(batch, in);
+    return desk_timeline_add(batch, in);
 }

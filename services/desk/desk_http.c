@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "desk/desk.h"
 #include "desk/desk_query.h"
+#include "desk/desk_timeline.h"
 #include "lane/topic.h"
 #include "orderclerk/v1/order_state.pb-c.h"
 #include "json/proto_json.h"
@@ -163,44 +164,10 @@ static void show_order(void *context, struct http_exchange *x)
 
 // ---- the timeline
 
-static void write_timeline_row(struct jsonw *w, const PGresult *r, int row, struct arena *arena)
-{
-    static const char *const texts[] = {"kind",       "source",   "event_id",   "causation_id",
-                                        "from_state", "to_state", "saga_event", "cause_topic"};
-    const struct topic_info *topic = topic_info((enum topic)pg_get_i32(r, row, 0));
-    jsonw_begin_object(w, NULL);
-    jsonw_instant(w, "at", pg_get_instant(r, row, 2));
-    jsonw_str(w, "topic", topic->name);
-    jsonw_int(w, "sequence", pg_get_i64(r, row, 1));
-    jsonw_int(w, "partition", pg_get_i32(r, row, 14));
-    jsonw_int(w, "offset", pg_get_i64(r, row, 15));
-    for (int i = 0; i < 8; i++) {
-        if (!pg_is_null(r, row, i + 3))
-            jsonw_bytes(w, texts[i], pg_get_bytes(r, row, i + 3));
-    }
-    if (pg_get_i32(r, row, 11) != 0)
-        jsonw_int(w, "rule", pg_get_i32(r, row, 11));
-    if (!pg_is_null(r, row, 10)) {
-        jsonw_int(w, "cause_partition", pg_get_i32(r, row, 12));
-        jsonw_int(w, "cause_offset", pg_get_i64(r, row, 13));
-    }
-    if (!pg_is_null(r, row, 16))
-        jsonw_bytes(w, "departments", pg_get_bytes(r, row, 16));
-    struct bytes value = pg_get_bytes(r, row, 17);
-    const ProtobufCMessage *m =
-        protobuf_c_message_unpack(topic->descriptor, arena_protobuf(arena), value.size, value.data);
-    if (m != NULL)
-        proto_json_write(w, "message", m);
-    jsonw_end_object(w);
-}
-
 static void show_timeline(void *context, struct http_exchange *x)
 {
     static const char sql[] =
-        "SELECT topic, sequence, at, kind, source, event_id, causation_id, from_state, to_state, saga_event, "
-        "cause_topic, "
-        "rule_id, cause_partition, cause_offset, record_partition, record_offset, departments, value "
-        "FROM timeline WHERE order_id = $1 ORDER BY at, topic, sequence";
+        "SELECT topic, part FROM timeline_part WHERE order_id = $1 ORDER BY topic, sequence";
     struct uuid id;
     struct bytes doc;
     if (!find_order(context, x, &id, &doc))
@@ -216,8 +183,14 @@ static void show_timeline(void *context, struct http_exchange *x)
     uuid_format(id, text);
     jsonw_str(&w, "order_id", text);
     jsonw_begin_array(&w, "timeline");
-    for (int i = 0; i < PQntuples(r); i++)
-        write_timeline_row(&w, r, i, http_arena(x));
+    size_t count = (size_t)PQntuples(r);
+    enum topic *topics = arena_new_array(http_arena(x), enum topic, count);
+    struct bytes *parts = arena_new_array(http_arena(x), struct bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        topics[i] = (enum topic)pg_get_i32(r, (int)i, 0);
+        parts[i] = pg_get_bytes(r, (int)i, 1);
+    }
+    desk_timeline_write(&w, http_arena(x), topics, parts, count);
     jsonw_end_array(&w);
     jsonw_end_object(&w);
     PQclear(r);

@@ -55,33 +55,26 @@ const struct table order_product_table = {.name = "order_product",
                                           .column_count = COUNT_OF(order_product_columns),
                                           .key_count = 2};
 
-static const struct column timeline_columns[] = {
-    COLUMN(struct timeline_row, order_id, COLUMN_UUID, false),
-    COLUMN(struct timeline_row, topic, COLUMN_I32, false),
-    COLUMN(struct timeline_row, sequence, COLUMN_I64, false),
-    COLUMN(struct timeline_row, at, COLUMN_INSTANT, false),
-    COLUMN(struct timeline_row, kind, COLUMN_TEXT, false),
-    COLUMN(struct timeline_row, source, COLUMN_TEXT, false),
-    COLUMN(struct timeline_row, event_id, COLUMN_TEXT, false),
-    COLUMN(struct timeline_row, causation_id, COLUMN_TEXT, true),
-    COLUMN(struct timeline_row, rule_id, COLUMN_I32, false),
-    COLUMN(struct timeline_row, from_state, COLUMN_TEXT, true),
-    COLUMN(struct timeline_row, to_state, COLUMN_TEXT, true),
-    COLUMN(struct timeline_row, saga_event, COLUMN_TEXT, true),
-    COLUMN(struct timeline_row, cause_topic, COLUMN_TEXT, true),
-    COLUMN(struct timeline_row, cause_partition, COLUMN_I32, false),
-    COLUMN(struct timeline_row, cause_offset, COLUMN_I64, false),
-    COLUMN(struct timeline_row, record_partition, COLUMN_I32, false),
-    COLUMN(struct timeline_row, record_offset, COLUMN_I64, false),
-    COLUMN(struct timeline_row, departments, COLUMN_TEXT, true),
-    COLUMN(struct timeline_row, value, COLUMN_BYTES, false),
+static const char *timeline_part_check(const void *row)
+{
+    return ((const struct timeline_part_row *)row)->records > 0 ? NULL : "timeline_part_records";
+}
+
+static const struct column timeline_part_columns[] = {
+    COLUMN(struct timeline_part_row, order_id, COLUMN_UUID, false),
+    COLUMN(struct timeline_part_row, topic, COLUMN_I32, false),
+    COLUMN(struct timeline_part_row, sequence, COLUMN_I64, false),
+    COLUMN(struct timeline_part_row, last, COLUMN_I64, false),
+    COLUMN(struct timeline_part_row, records, COLUMN_I32, false),
+    COLUMN(struct timeline_part_row, part, COLUMN_BYTES, false),
 };
-const struct table timeline_table = {.name = "timeline",
-                                     .kind = TABLE_APPEND,
-                                     .row_size = sizeof(struct timeline_row),
-                                     .columns = timeline_columns,
-                                     .column_count = COUNT_OF(timeline_columns),
-                                     .key_count = 3};
+const struct table timeline_part_table = {.name = "timeline_part",
+                                          .kind = TABLE_REFERENCE,
+                                          .row_size = sizeof(struct timeline_part_row),
+                                          .columns = timeline_part_columns,
+                                          .column_count = COUNT_OF(timeline_part_columns),
+                                          .key_count = 3,
+                                          .check = timeline_part_check};
 
 static const struct column task_columns[] = {
     COLUMN(struct task_row, task_id, COLUMN_TEXT, false),

@@ -31,26 +31,15 @@ struct order_product_row {
     struct uuid order_id;
     struct bytes product;
 };
-struct timeline_row {
+// What a batch brings of an order and topic; only ever added.
+struct timeline_part_row {
     struct uuid order_id;
     int32_t topic;
-    int64_t sequence;
-    instant at;
-    struct bytes kind;
-    struct bytes source;
-    struct bytes event_id;
-    struct bytes causation_id;
-    int32_t rule_id;
-    struct bytes from_state;
-    struct bytes to_state;
-    struct bytes saga_event;
-    struct bytes cause_topic;
-    int32_t cause_partition;
-    int64_t cause_offset;
-    int32_t record_partition;
-    int64_t record_offset;
-    struct bytes departments;
-    struct bytes value;
+    int64_t sequence, last; // of its first and last record
+    int32_t records;
+    struct bytes part; // a TimelinePart
+    uint8_t *room;     // where `part` lies, with space for more; not stored
+    size_t room_size;
 };
 struct task_row {
     struct bytes task_id;
@@ -90,11 +79,12 @@ struct dead_letter_row {
     struct bytes value;
 };
 
-extern const struct table order_row_table, order_product_table, timeline_table, task_table, stock_level_table,
-    dead_letter_table;
+extern const struct table order_row_table, order_product_table, timeline_part_table, task_table,
+    stock_level_table, dead_letter_table;
 enum {
     ORDER_ROW_ID = 0,
     ORDER_PRODUCT_ORDER = 0,
+    TIMELINE_PART_ORDER = 0,
     TASK_ORDER = 1,
     STOCK_LEVEL_KEY = 0,
     DEAD_LETTER_ID = 0,

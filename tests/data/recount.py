@@ -19,6 +19,7 @@ import argparse
 import json
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -57,6 +58,15 @@ class Recount:
         with self._db.cursor() as cursor:
             cursor.execute(sql, values)
             return cursor.fetchall()
+
+    def _timeline(self, *names: str) -> Iterator[tuple]:
+        """Order and message: the records of these topics that the desk has kept."""
+        types = {"commands.departments": (8, self._pb.commands.DepartmentCommand), "order-events": (2, self._pb.order_events.OrderEvent),
+                 "notification-events": (14, self._pb.notification_events.NotificationEvent)}
+        of = dict(types[name] for name in names)
+        for order_id, topic, part in self._rows("SELECT order_id::text, topic, part FROM desk.timeline_part WHERE topic = ANY(%s)", list(of)):
+            for record in self._pb.timeline.TimelinePart.FromString(bytes(part)).records:
+                yield order_id, of[topic].FromString(record.value)
 
     def _equal(self, what: str, seen, expected) -> None:
         if seen != expected:
@@ -132,20 +142,19 @@ class Recount:
     # ---- money
     def money(self) -> None:
         asked, invoiced, paid, credited = Counter(), Counter(), Counter(), Counter()
-        commands, events = self._pb.commands.DepartmentCommand, self._pb.order_events.OrderEvent
-        for order_id, kind, value in self._rows("SELECT order_id::text, kind, value FROM desk.timeline WHERE kind IN "
-                                                "('RequestInvoice', 'IssueCreditNote', 'InvoiceRecorded', 'PaymentRecorded')"):
-            if kind == "RequestInvoice":
-                body = commands.FromString(bytes(value)).request_invoice
+        for order_id, message in self._timeline("commands.departments", "order-events"):
+            kind = message.WhichOneof("body")
+            if kind == "request_invoice":
+                body = message.request_invoice
                 asked[order_id] += body.gross_minor
                 if body.net_minor + body.tax_minor != body.gross_minor:
                     self.wrong.append(f"{order_id}: {body.net_minor} + {body.tax_minor} is not {body.gross_minor}")
-            elif kind == "IssueCreditNote":
-                credited[order_id] += commands.FromString(bytes(value)).credit_note.amount_minor
-            elif kind == "InvoiceRecorded":
-                invoiced[order_id] += events.FromString(bytes(value)).invoice_recorded.gross_minor
-            else:
-                paid[order_id] += events.FromString(bytes(value)).payment_recorded.amount_minor
+            elif kind == "credit_note":
+                credited[order_id] += message.credit_note.amount_minor
+            elif kind == "invoice_recorded":
+                invoiced[order_id] += message.invoice_recorded.gross_minor
+            elif kind == "payment_recorded":
+                paid[order_id] += message.payment_recorded.amount_minor
         states = dict(self._rows("SELECT order_id::text, state FROM desk.order_row"))
         for order_id, (row, _) in self.orders.items():
             what = f"{row['channel_ref']} ({row['kind']}) {order_id}"
@@ -163,11 +172,11 @@ class Recount:
     def messages(self) -> None:
         sent: Counter = Counter()
         once: Counter = Counter()
-        notification = self._pb.notification_events.NotificationEvent
-        for order_id, kind, value in self._rows("SELECT order_id::text, kind, value FROM desk.timeline WHERE kind IN ('NotificationSent', 'NotificationFailed')"):
-            event = notification.FromString(bytes(value))
+        for order_id, event in self._timeline("notification-events"):
+            if event.WhichOneof("body") not in ("sent", "failed"):
+                continue
             once[order_id, event.causation_id, event.kind, event.channel, event.recipient] += 1
-            if kind == "NotificationSent":
+            if event.WhichOneof("body") == "sent":
                 sent[event.sent.message_id] += 1
         self.wrong += [f"notification {key} has {count} outcomes" for key, count in once.items() if count > 1]
         self.wrong += [f"message {message_id} counts as sent {count} times" for message_id, count in sent.items() if count > 1]

@@ -162,10 +162,11 @@ static void check_rebuild(const struct saga_row *row, struct bytes key, struct a
     uuid_parse(key, &id);
     void *rows;
     size_t told =
-        store_mem_rows(sim->services[SIM_DESK].db, &timeline_table, 0, value_uuid(id), arena, &rows);
+        store_mem_rows(sim->services[SIM_DESK].db, &timeline_part_table, 0, value_uuid(id), arena, &rows);
     size_t events = 0;
     for (size_t i = 0; i < told; i++)
-        events += ((const struct timeline_row *)rows)[i].topic == TOPIC_ORDER_EVENTS;
+        if (((const struct timeline_part_row *)rows)[i].topic == TOPIC_ORDER_EVENTS)
+            events += (size_t)((const struct timeline_part_row *)rows)[i].records;
     SIM_CHECK(I9_TOLD, events == count, "order %.*s: the desk has %zu of %llu events", (int)key.size,
               (const char *)key.data, events, (unsigned long long)count);
 }

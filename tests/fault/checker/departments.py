@@ -55,7 +55,7 @@ class Departments:
     def compare_timeline(self, logs: dict) -> None:
         inv, keys = self._run.report["I9"], self._run.keys
         kept = {name: keys.integers() for name in TIMELINE}
-        for order_id, topic, count, last in self._run.history.counts("desk", "timeline", "order_id topic", "sequence"):
+        for order_id, topic, count, last in self._run.history.counts("desk", "timeline_part", "order_id topic", "records", "last"):
             name = self._run.topic_of[topic]
             if count != last and keys.number(order_id) not in self._run.strangers:
                 inv.fail(order_id, f"the timeline has {count} of the first {last} records of {name}")

@@ -31,8 +31,8 @@ class History(Protocol):
     def rows(self, schema: str, table: str, columns: str, order: str = "") -> Iterator[tuple]:
         """Columns by name, blank-separated; instants as microseconds, UUIDs as text, bytea as bytes. order: columns likewise."""
 
-    def counts(self, schema: str, table: str, by: str, most: str) -> Iterator[tuple]:
-        """by…, how many rows, the highest `most`."""
+    def counts(self, schema: str, table: str, by: str, number: str, most: str) -> Iterator[tuple]:
+        """by…, the sum of `number`, the highest `most`."""
 
     def lines(self, name: str) -> Iterator[dict]:
         """A file of JSON lines in the run's folder; nothing if there is none."""
@@ -158,9 +158,9 @@ class Live:
         sorted_by = f" ORDER BY {', '.join(order.split())}" if order else ""
         return self._select(f"SELECT {wanted} FROM {schema}.{table}{sorted_by}")
 
-    def counts(self, schema: str, table: str, by: str, most: str) -> Iterator[tuple]:
+    def counts(self, schema: str, table: str, by: str, number: str, most: str) -> Iterator[tuple]:
         groups = ", ".join(self._column(schema, table, name) for name in by.split())
-        return self._select(f"SELECT {groups}, count(*), max({most}) FROM {schema}.{table} GROUP BY {', '.join(by.split())}")
+        return self._select(f"SELECT {groups}, sum({number})::bigint, max({most}) FROM {schema}.{table} GROUP BY {', '.join(by.split())}")
 
     # ---- files
     def lines(self, name: str) -> Iterator[dict]:

@@ -156,12 +156,12 @@ class World:
         for row in sorted(found, key=lambda one: tuple(one[name] for name in order.split())) if order else found:
             yield tuple(row[name] for name in columns.split())
 
-    def counts(self, schema: str, table: str, by: str, most: str) -> Iterator[tuple]:
-        groups: dict[tuple, list[int]] = defaultdict(list)
+    def counts(self, schema: str, table: str, by: str, number: str, most: str) -> Iterator[tuple]:
+        groups: dict[tuple, list[tuple[int, int]]] = defaultdict(list)
         for row in self.tables[schema, table]:
-            groups[tuple(row[name] for name in by.split())].append(row[most])
+            groups[tuple(row[name] for name in by.split())].append((row[number], row[most]))
         for group, values in groups.items():
-            yield (*group, len(values), max(values))
+            yield (*group, sum(number for number, _ in values), max(most for _, most in values))
 
     def lines(self, name: str) -> Iterator[dict]:
         yield from self.files[name]
@@ -192,7 +192,8 @@ class _Order:
             message.sequence = self._sequences[topic]
         record = world.send(writer, topic, message, self._partition)
         if topic in ("order-events", "commands.departments", "notification-events"):
-            world.tables["desk", "timeline"].append({"order_id": self.id, "topic": world.catalogue[topic].number, "sequence": message.sequence})
+            world.tables["desk", "timeline_part"].append(
+                {"order_id": self.id, "topic": world.catalogue[topic].number, "records": 1, "last": message.sequence})
         if topic in ("order-events", "commands.departments"):
             world.files["receivers/departments.jsonl"].append({
                 "what": "event" if topic == "order-events" else "command", "topic": f"t.{topic}.v1", "partition": record[0], "offset": record[1]})
@@ -389,8 +390,8 @@ class Repeated:
                 for row in found:
                     yield tuple(self._other(value, a, b) for value in row)
 
-    def counts(self, schema: str, table: str, by: str, most: str) -> Iterator[tuple]:
-        found = list(self.world.counts(schema, table, by, most))
+    def counts(self, schema: str, table: str, by: str, number: str, most: str) -> Iterator[tuple]:
+        found = list(self.world.counts(schema, table, by, number, most))
         for _, a, b in self._marks():
             for row in found:
                 yield tuple(self._other(value, a, b) for value in row)

@@ -217,7 +217,7 @@ def department_missed_one(world: World) -> None:
 
 
 def timeline_missed_one(world: World) -> None:
-    drop(world.tables["desk", "timeline"], lambda row: row["order_id"] != DONE or row["topic"] != 2 or row["sequence"] != 4)
+    drop(world.tables["desk", "timeline_part"], lambda row: row["order_id"] != DONE or row["topic"] != 2 or row["last"] != 4)
 
 
 def sequence_gap(world: World) -> None:
@@ -359,7 +359,7 @@ def published_uncommitted(world: World) -> None:
     message.failed.reason = "given up"
     _append(world, "notification-events", record, message, readers=("desk",))
     world.row("desk", "key_state", key=DONE)["read"] = world.row("desk", "key_state", key=DONE)["read"].replace("14:1", "14:2")
-    world.tables["desk", "timeline"].append({"order_id": DONE, "topic": 14, "sequence": 2})
+    world.tables["desk", "timeline_part"].append({"order_id": DONE, "topic": 14, "records": 1, "last": 2})
 
 
 def row_behind_events(world: World) -> None:
@@ -613,7 +613,7 @@ def test_what_follows_from_a_made_up_order_is_no_violation():
         record = _append(world, topic, [like[0], 0, STRANGER.encode(), b""], world.types[topic](event_id=STRANGER, order_id=STRANGER, sequence=1), (reader,))
         world.tables[reader, "key_state"].append({"key": STRANGER, "read": f"{world.catalogue[topic].number}:1", "held": None, "held_detail": None})
         world.files["injected.jsonl"].append({"topic": f"t.{topic}.v1", "partition": record[0], "offset": record[1], "key": STRANGER})
-    world.tables["desk", "timeline"].append({"order_id": STRANGER, "topic": 2, "sequence": 1})
+    world.tables["desk", "timeline_part"].append({"order_id": STRANGER, "topic": 2, "records": 1, "last": 1})
     world.tables["notifier", "notification"].append({**world.row("notifier", "notification", order_id=DONE), "causing_event": STRANGER, "id": STRANGER,
                                                      "order_id": STRANGER})
     world.tables["orchestrator", "key_state"].append({"key": STRANGER, "read": "", "held": "UNKNOWN", "held_detail": "no such order"})
