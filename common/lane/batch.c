@@ -302,7 +302,8 @@ void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t
     letter.reason = (char *)(uintptr_t)reason;
     letter.detail = (char *)(uintptr_t)detail;
     letter.state = (char *)(uintptr_t)(state == NULL ? "" : state);
-    letter.record_event_id = (char *)(uintptr_t)event_id;
+    letter.record_event_id =
+        arena_str(batch->arena, bytes_str(event_id)); // it may be the current input's text
     letter.held = held;
     letter.settled = settled;
     // An id of its own, by where the record stands and who says it: the same when the batch is run again, and another when
@@ -311,6 +312,13 @@ void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t
     int64_t place[4] = {(int64_t)record->topic, record->partition, record->offset, settled ? 1 : 0};
     at.head.id = uuid_derive(uuid_from_name("dead-letter", bytes_of(place, sizeof place)), "service",
                              bytes_str(batch->service->name));
+    // Deadlines and results stand nowhere: known by their own id, and by how often the key was held before.
+    if (record->topic == TOPIC_NONE) {
+        const struct key_state_row *ks = inbox_key_state(batch, record->key);
+        int64_t holds = ks == NULL ? 0 : ks->held_next;
+        at.head.id = uuid_derive(uuid_derive(at.head.id, "of", bytes_str(event_id)), "hold",
+                                 bytes_of(&holds, sizeof holds));
+    }
     if (at.key.size == 0 || !bytes_is_utf8(at.key)) // the letter itself must be readable
         at.key = bytes_str("unknown");
     const struct input *current = batch->current;
@@ -370,14 +378,14 @@ struct uuid batch_effect(struct batch *batch, const char *target,
                          const Orderclerk__V1__EffectRequest *request, instant due)
 {
     uint32_t ordinal = ++batch->emitted;
-    struct effect_row row = {
-        .id = uuid_derive(batch->current_id, "effect", bytes_of(&ordinal, sizeof ordinal)),
-        .slot = batch->current->slot,
-        .key = batch->current->key,
-        .target = bytes_str(arena_str(batch->arena, bytes_str(target))),
-        .due = due == INSTANT_NONE ? batch->now : due,
-        .created_at = batch->now,
-        .causation_id = bytes_str(arena_str(batch->arena, bytes_str(batch->current_id_text)))};
+    struct effect_row row = {.id =
+                                 uuid_derive(batch->current_id, "effect", bytes_of(&ordinal, sizeof ordinal)),
+                             .slot = batch->current->slot,
+                             .key = batch->current->key,
+                             .target = bytes_str(arena_str(batch->arena, bytes_str(target))),
+                             .due = due == INSTANT_NONE ? batch->now : due,
+                             .created_at = batch->now,
+                             .causation_id = bytes_str(arena_str(batch->arena, bytes_str(batch->current_id_text)))};
     size_t size = protobuf_c_message_get_packed_size(&request->base);
     uint8_t *packed = arena_alloc(batch->arena, size);
     protobuf_c_message_pack(&request->base, packed);

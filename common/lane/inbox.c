@@ -66,6 +66,43 @@ static void hold(struct batch *batch, const struct input *in, const char *reason
         ks->due = batch->now + batch->settings->unknown_hold_us;
 }
 
+// What holds a key that is no record: a deadline or a result that was refused. Its dead letter's id is kept in held_detail,
+// behind this word.
+static const char DEADLINE[] = "deadline ";
+static const char RESULT[] = "result ";
+
+// Its dead letter, and the hold. The key is known already.
+static void hold_refusal(struct batch *batch, const struct input *in, const char *reason, const char *why)
+{
+    struct raw raw = raw_of_input(in);
+    raw.offset = in->kind == INPUT_DEADLINE ? in->due : in->result->attempt;
+    struct key_state_row *ks = inbox_key_state_put(batch, in->key, in->slot);
+    batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, reason, why, NULL, true, false);
+    hold(batch, in, HELD_REJECTED,
+         arena_printf(batch->arena, "%s%s: %s", in->kind == INPUT_DEADLINE ? DEADLINE : RESULT,
+                      batch->current_id_text, why));
+    ks->held_next++; // its next dead letter is another one
+}
+
+// The dead letter of a refused deadline or result that holds the key: an operator has decided about it. True: a deadline's.
+static bool settle_refused(struct batch *batch, const struct key_state_row *ks, const char *how, char *ret_id)
+{
+    char text[sizeof DEADLINE + UUID_TEXT_SIZE] = "";
+    snprintf(text, sizeof text, "%.*s", (int)ks->held_detail.size, (const char *)ks->held_detail.data);
+    bool deadline = strncmp(text, DEADLINE, sizeof DEADLINE - 1) == 0;
+    size_t word = deadline ? sizeof DEADLINE - 1 : sizeof RESULT - 1;
+    struct uuid id;
+    text[word + UUID_TEXT_SIZE - 1] = '\0';
+    if (!bytes_is(ks->held, HELD_REJECTED) || (!deadline && strncmp(text, RESULT, word) != 0) ||
+        !uuid_parse(bytes_str(text + word), &id))
+        return false;
+    struct raw raw = {.topic = TOPIC_NONE, .key = ks->key};
+    memcpy(ret_id, text + word, UUID_TEXT_SIZE);
+    batch_dead_letter_of(batch, &raw, ks->slot, arena_str(batch->arena, bytes_str(ret_id)), "SETTLED", how,
+                         NULL, false, true);
+    return deadline;
+}
+
 static void unhold(struct batch *batch, struct key_state_row *ks)
 {
     rows_touch(batch->rows, ks);
@@ -345,6 +382,7 @@ static void apply_control(struct batch *batch, const struct input *in)
     mark_applied(batch, in);
     batch->tally.applied++;
     struct key_state_row *ks = inbox_key_state(batch, in->key);
+    char refused[UUID_TEXT_SIZE];
     switch (control->body_case) {
     case ORDERCLERK__V1__CONTROL__BODY_PAUSE:
         if (!inbox_is_held(ks))
@@ -366,6 +404,10 @@ static void apply_control(struct batch *batch, const struct input *in)
     case ORDERCLERK__V1__CONTROL__BODY_DISCARD:
         if (!inbox_is_held(ks))
             return;
+        // A result can't be discarded: the effect goes on, and is asked again.
+        if (settle_refused(batch, ks, "discarded", refused) &&
+            (control->discard->event_id[0] == '\0' || strcmp(control->discard->event_id, refused) == 0))
+            ks->service_due = INSTANT_NONE;
         discard(batch, ks, bytes_str(control->discard->event_id));
         break;
     case ORDERCLERK__V1__CONTROL__BODY_RESUME:
@@ -375,6 +417,7 @@ static void apply_control(struct batch *batch, const struct input *in)
     case ORDERCLERK__V1__CONTROL__BODY_REDRIVE:
         if (!inbox_is_held(ks) || bytes_is(ks->held, HELD_PAUSED))
             return;
+        settle_refused(batch, ks, "tried again", refused);
         break;
     case ORDERCLERK__V1__CONTROL__BODY__NOT_SET:
     case _ORDERCLERK__V1__CONTROL__BODY__CASE_IS_INT_SIZE:
@@ -460,15 +503,12 @@ static void apply_deadline(struct batch *batch, const struct input *in, const ch
         struct mark mark = set_mark(batch, in);
         e = keep_or_undo(batch, mark, batch->service->refuse_deadline(batch, in, why));
     }
-    struct raw raw = raw_of_input(in);
-    raw.offset = in->due;
-    batch_dead_letter_of(batch, &raw, in->slot, batch->current_id_text, "DEADLINE_REJECTED", why, NULL,
-                         err_is(&e), false);
     if (!err_is(&e)) {
+        batch_dead_letter(batch, "DEADLINE_REJECTED", NULL, why);
         batch->tally.applied++;
         return;
     }
-    hold(batch, in, HELD_REJECTED, why);
+    hold_refusal(batch, in, "DEADLINE_REJECTED", why);
     ks->service_due = in->due;
 }
 
@@ -514,8 +554,7 @@ static void apply_effect(struct batch *batch, const struct input *in, const char
     }
     struct err e = decide(batch, in, forced);
     if (err_is(&e)) {
-        batch_dead_letter(batch, "EFFECT_REJECTED", NULL, e.text);
-        hold(batch, in, HELD_REJECTED, e.text);
+        hold_refusal(batch, in, "EFFECT_REJECTED", arena_str(batch->arena, bytes_str(e.text)));
         effect_later(batch, row, EFFECT_HELD_US);
         return;
     }

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-bool echo_accept_rejects;
+bool echo_accept_rejects, echo_reject_results;
 
 static const char *echo_check(const void *row)
 {
@@ -82,7 +82,10 @@ static struct err decide(struct batch *batch, const struct input *in)
     row->count++;
     if (in->kind == INPUT_DEADLINE && bytes_is(row->last, "refused time"))
         return err_make(ERR_REJECT, "refused: the row says so");
-    if (in->kind == INPUT_DEADLINE && (bytes_is(row->last, "bad time") || bytes_is(row->last, "worse time")))
+    if (in->kind == INPUT_EFFECT && echo_reject_results)
+        return err_make(ERR_REJECT, "refused: no results are taken");
+    if (in->kind == INPUT_DEADLINE && !echo_accept_rejects &&
+        (bytes_is(row->last, "bad time") || bytes_is(row->last, "worse time")))
         row->count = 1000;
     if (in->kind != INPUT_MESSAGE && row->count < 1000) {
         row->last = bytes_str(in->kind == INPUT_DEADLINE         ? "deadline"

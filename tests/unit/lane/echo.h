@@ -16,4 +16,5 @@ extern const struct lane_service echo_service;
 // "fail" makes a row that the table's CHECK refuses; "refused time", "bad time", "worse time" set a deadline in 10 s that is refused
 // by decide, by the CHECK, and by the CHECK once more when it is refused; else what is told of the refusal is in `last`.
 ProtobufCMessage *echo_command(const char *remarks);
+extern bool echo_reject_results; // of effects
 extern bool echo_accept_rejects; // what was refused is accepted from now on (a mended program)

@@ -16,7 +16,7 @@ static const char B[] = "0190b7a4-0000-7000-8000-00000000000b";
 
 static int setup(void **state)
 {
-    echo_accept_rejects = false;
+    echo_accept_rejects = echo_reject_results = false;
     *state = harness_new(&echo_service);
     return 0;
 }
@@ -515,6 +515,77 @@ static void a_deadline_with_no_way_left_holds_its_key(void **state)
     assert_int_equal(count_of(h, B), 2);
     harness_advance(h, 100 * INSTANT_SECOND);
     assert_null(dead_letter(h)); // it waits for an operator
+    // Tried again in vain: the old letter is settled, and a new one says that it is held.
+    char of[UUID_TEXT_SIZE];
+    char id[UUID_TEXT_SIZE];
+    snprintf(of, sizeof of, "%s", letter->record_event_id);
+    snprintf(id, sizeof id, "%s", letter->event_id);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_REDRIVE);
+    harness_advance(h, INSTANT_SECOND);
+    letter = dead_letter(h);
+    assert_true(letter->settled);
+    assert_string_equal(letter->record_event_id, of);
+    letter = dead_letter(h);
+    assert_true(letter->held && !letter->settled);
+    assert_string_equal(letter->record_event_id, of);
+    assert_string_not_equal(letter->event_id, id);
+    // Tried again with a mended program.
+    echo_accept_rejects = true;
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_REDRIVE);
+    harness_advance(h, INSTANT_SECOND);
+    assert_true(dead_letter(h)->settled);
+    assert_null(dead_letter(h));
+    assert_null(key_state(h, A)->held.data);
+    assert_int_equal(count_of(h, A), 2);
+}
+
+static void a_deadline_can_be_discarded(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "worse time", 0, false);
+    harness_run(h);
+    harness_advance(h, 11 * INSTANT_SECOND);
+    assert_true(dead_letter(h)->held);
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_DISCARD);
+    assert_true(dead_letter(h)->settled);
+    harness_advance(h, 100 * INSTANT_SECOND);
+    assert_null(dead_letter(h));
+    assert_int_equal(count_of(h, A), 1);
+    send(h, A, "", 0, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 2);
+}
+
+// Orders A and B: each has a dead letter of its own that says that the order is held.
+static void a_refused_result_holds_its_key_and_says_so(void **state)
+{
+    struct harness *h = *state;
+    struct effect_call call;
+    const Orderclerk__V1__EffectRequest *request;
+    const char *const keys[] = {A, B};
+    char ids[2][UUID_TEXT_SIZE];
+    echo_reject_results = true;
+    for (int i = 0; i < 2; i++) {
+        send(h, keys[i], "effect", 0, false);
+        harness_run(h);
+        assert_true(harness_effect(h, &call, &request));
+        harness_answer(h, call.id, EFFECT_OK, 200, bytes_str(""));
+        const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+        assert_string_equal(letter->reason, "EFFECT_REJECTED");
+        assert_true(letter->held);
+        snprintf(ids[i], sizeof ids[i], "%s", letter->event_id);
+        assert_true(bytes_is(key_state(h, keys[i])->held, "REJECTED"));
+    }
+    assert_string_not_equal(ids[0], ids[1]);
+    echo_reject_results = false;
+    control(h, A, ORDERCLERK__V1__CONTROL__BODY_REDRIVE);
+    assert_true(dead_letter(h)->settled);
+    harness_advance(h, 60 * INSTANT_SECOND);
+    while (harness_effect(h, &call, &request))
+        harness_answer(h, call.id, EFFECT_OK, 200, bytes_str(""));
+    assert_int_equal(count_of(h, A), 2);
+    assert_int_equal(count_of(h, B), 1); // still held
+    assert_null(dead_letter(h));
 }
 
 static void what_is_no_record_becomes_a_dead_letter(void **state)
@@ -559,6 +630,8 @@ int main(void)
         T(what_the_database_refuses_is_found_and_held),
         T(a_deadline_that_is_refused_goes_another_way),
         T(a_deadline_with_no_way_left_holds_its_key),
+        T(a_deadline_can_be_discarded),
+        T(a_refused_result_holds_its_key_and_says_so),
         T(what_is_no_record_becomes_a_dead_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
