@@ -196,6 +196,15 @@ static const char *traceparent_of(struct batch *batch, struct uuid event)
     return text;
 }
 
+// What a record says it was caused by. A result is on no topic: what asked for the effect is the cause, so that a command that
+// is sent again finds the answers that came after an effect too.
+static const char *cause_of(struct batch *batch)
+{
+    const struct input *in = batch->current;
+    bool caused = in->kind == INPUT_EFFECT && in->effect->causation_id.size > 0;
+    return arena_str(batch->arena, caused ? in->effect->causation_id : bytes_str(batch->current_id_text));
+}
+
 struct event_name {
     int32_t topic;
     uint32_t ordinal;
@@ -259,7 +268,7 @@ struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key,
     struct uuid id = event_id_of(batch, topic, key, number);
     uuid_format(id, out.event_id);
     out.key = arena_bytes(batch->arena, key);
-    out.causation_id = arena_str(batch->arena, bytes_str(batch->current_id_text));
+    out.causation_id = cause_of(batch);
     out.type = message_type(message);
     out.traceparent = traceparent_of(batch, id);
     struct head head = {.event_id = bytes_str(out.event_id),
@@ -267,7 +276,7 @@ struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key,
                         .source = bytes_str(batch->service->name),
                         .sequence = out.sequence,
                         .occurred_at = batch->now,
-                        .causation_id = bytes_str(batch->current_id_text)};
+                        .causation_id = bytes_str(out.causation_id)};
     out.value = head_write(batch->arena, &head, message);
     batch_add_out(batch, &out);
     return id;
@@ -385,7 +394,7 @@ struct uuid batch_effect(struct batch *batch, const char *target,
                              .target = bytes_str(arena_str(batch->arena, bytes_str(target))),
                              .due = due == INSTANT_NONE ? batch->now : due,
                              .created_at = batch->now,
-                             .causation_id = bytes_str(arena_str(batch->arena, bytes_str(batch->current_id_text)))};
+                             .causation_id = bytes_str(cause_of(batch))};
     size_t size = protobuf_c_message_get_packed_size(&request->base);
     uint8_t *packed = arena_alloc(batch->arena, size);
     protobuf_c_message_pack(&request->base, packed);

@@ -191,12 +191,14 @@ static struct err read_rows(struct hunt *hunt, const int64_t *numbers, size_t co
     return e;
 }
 
-// One input's records are in one batch, an event is one record; numbered ones are found when the first of them is.
+// An event is one record; numbered ones are found when the first of them is. An input's records may be in many batches, after
+// effects that it asked for.
 static void step_back(struct search *search)
 {
     const struct resend *want = search->want;
-    bool one = want->event_id.size > 0 || want->causation_id.size > 0;
-    bool found = search->lowest > 0 && (one || search->lowest <= want->from_sequence);
+    bool one = want->event_id.size > 0;
+    bool some = want->causation_id.size > 0;
+    bool found = search->lowest > 0 && (one || (!some && search->lowest <= want->from_sequence));
     search->ended = search->ended || found || search->earlier_count == 0;
     memcpy(search->numbers, search->earlier, search->earlier_count * sizeof search->numbers[0]);
     search->count = search->earlier_count;

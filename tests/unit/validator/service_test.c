@@ -58,7 +58,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static void send_order(struct desk *desk)
+// first not NULL: a copy of that command, which was the order's first.
+static struct uuid send_command(struct desk *desk, const struct uuid *first)
 {
     Orderclerk__V1__ValidateOrder validate = ORDERCLERK__V1__VALIDATE_ORDER__INIT;
     validate.order = &desk->s.order;
@@ -66,8 +67,20 @@ static void send_order(struct desk *desk)
     command.saga_revision = 9;
     command.body_case = ORDERCLERK__V1__VALIDATOR_COMMAND__BODY_VALIDATE;
     command.validate = &validate;
-    harness_send(desk->h, TOPIC_COMMANDS_VALIDATOR, ORDER, &command.base);
+    char text[UUID_TEXT_SIZE] = "";
+    struct head head = {.sequence = 0};
+    if (first != NULL) {
+        uuid_format(*first, text);
+        head = (struct head){.event_id = bytes_str(text), .sequence = 1, .again = true};
+    }
+    struct uuid id = harness_send_head(desk->h, TOPIC_COMMANDS_VALIDATOR, ORDER, &command.base, &head);
     harness_run(desk->h);
+    return id;
+}
+
+static void send_order(struct desk *desk)
+{
+    send_command(desk, NULL);
 }
 
 // Near codes and products by GTIN are looked up by an effect that answers by itself.
@@ -193,6 +206,23 @@ static void look_up_is_tried_again(void **state)
     assert_string_equal(failed(desk)->code, "PRODUCT_UNKNOWN");
 }
 
+// The answer got lost on its way: the command that is sent again must find it.
+static void answer_after_a_look_up_is_sent_again(void **state)
+{
+    struct desk *desk = *state;
+    desk->s.lines[0].product_code = TEXT("A-1OO");
+    struct uuid id = send_command(desk, NULL);
+    assert_int_equal(let_look_up(desk), 1);
+    struct head first;
+    struct head second;
+    assert_non_null(harness_take(desk->h, TOPIC_VALIDATION_EVENTS, &first));
+    send_command(desk, &id);
+    assert_int_equal(let_look_up(desk), 0);
+    assert_non_null(harness_take(desk->h, TOPIC_VALIDATION_EVENTS, &second));
+    assert_true(second.again && second.sequence == first.sequence && uuid_equal(second.id, first.id));
+    assert_int_equal(harness_waiting(desk->h, TOPIC_VALIDATION_EVENTS), 0);
+}
+
 static void higher_version_is_kept(void **state)
 {
     struct desk *desk = *state;
@@ -287,11 +317,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(right_order_is_validated),     TEST(near_codes_are_suggested),
-        TEST(product_is_found_by_gtin),     TEST(look_up_is_tried_again),
-        TEST(higher_version_is_kept),       TEST(customer_is_found_by_company_and_phone),
-        TEST(country_has_its_own_calendar), TEST(what_is_no_record_is_refused),
-        TEST(nothing_known_is_no_crash),    TEST(empty_command_is_rejected),
+        TEST(right_order_is_validated),
+        TEST(near_codes_are_suggested),
+        TEST(product_is_found_by_gtin),
+        TEST(look_up_is_tried_again),
+        TEST(higher_version_is_kept),
+        TEST(customer_is_found_by_company_and_phone),
+        TEST(country_has_its_own_calendar),
+        TEST(what_is_no_record_is_refused),
+        TEST(nothing_known_is_no_crash),
+        TEST(empty_command_is_rejected),
+        TEST(answer_after_a_look_up_is_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
