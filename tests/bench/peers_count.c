@@ -1,31 +1,31 @@
-// Counts completed orders from outside: when each order's OrderCompleted was there to be read on order-events.
+// Counts orders from outside: when each event of the types asked for was there to be read on order-events.
 #include "bench/peers.h"
 
 #include <librdkafka/rdkafka.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define WAIT_MS 100
 
-static bool is_completed(const rd_kafka_message_t *message)
+static bool is_listed(const char *types, const char *type, size_t size)
 {
-    static const char type[] = "orderclerk.v1.OrderCompleted";
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t size;
-    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           rd_kafka_header_get_last(headers, "ce_type", &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           size == sizeof type - 1 && memcmp(value, type, size) == 0;
+    for (const char *at = types; *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        if (length == size && memcmp(at, type, size) == 0)
+            return true;
+        at += length;
+        at += *at == ',';
+    }
+    return false;
 }
 
 void *peers_count(void *self)
 {
     const struct peers_options *options = self;
-    FILE *out = fopen(options->completed, "a");
+    FILE *out = fopen(options->counted, "a");
     if (out == NULL)
-        peers_fail(options->completed, "can't be written");
+        peers_fail(options->counted, "can't be written");
     rd_kafka_t *consumer = peers_consumer(options, "order-events");
     for (int wait = WAIT_MS;;) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, wait);
@@ -34,11 +34,13 @@ void *peers_count(void *self)
             fflush(out);
             continue;
         }
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && is_completed(message)) {
+        size_t size = 0;
+        const char *type = peers_event_type(message, &size);
+        if (size > 0 && is_listed(options->types, type, size)) {
             struct timespec now;
             clock_gettime(CLOCK_REALTIME, &now);
-            fprintf(out, "%.*s %lld\n", (int)message->key_len, (const char *)message->key,
-                    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+            fprintf(out, "%.*s %lld %.*s\n", (int)message->key_len, (const char *)message->key,
+                    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, (int)size, type);
         }
         rd_kafka_message_destroy(message);
     }

@@ -53,6 +53,7 @@ static void answer(struct finance *f, const Orderclerk__V1__DepartmentCommand *c
     Orderclerk__V1__ErpAccepted erp = ORDERCLERK__V1__ERP_ACCEPTED__INIT;
     Orderclerk__V1__InvoiceIssued invoice = ORDERCLERK__V1__INVOICE_ISSUED__INIT;
     Orderclerk__V1__PaymentReceived payment = ORDERCLERK__V1__PAYMENT_RECEIVED__INIT;
+    Orderclerk__V1__ErpCancelled erp_cancelled = ORDERCLERK__V1__ERP_CANCELLED__INIT;
     if (!uuid_parse(bytes_str(command->event_id), &asked))
         peers_fail("a command", "has no id");
     uuid_format(uuid_derive(asked, "finance", bytes_str("")), id);
@@ -76,6 +77,9 @@ static void answer(struct finance *f, const Orderclerk__V1__DepartmentCommand *c
         payment.reference = number;
         reply.body_case = ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PAYMENT_RECEIVED;
         reply.payment_received = &payment;
+    } else if (command->body_case == ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CANCEL_ERP) {
+        reply.body_case = ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_ERP_CANCELLED;
+        reply.erp_cancelled = &erp_cancelled;
     } else {
         return; // an express order asks nobody else
     }

@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define METADATA_MS 10000
 
@@ -81,4 +82,20 @@ rd_kafka_t *peers_consumer(const struct peers_options *options, const char *topi
         peers_fail(name, rd_kafka_err2str(code));
     rd_kafka_topic_partition_list_destroy(list);
     return client;
+}
+
+const char *peers_event_type(const rd_kafka_message_t *message, size_t *ret_size)
+{
+    static const char package[] = "orderclerk.v1.";
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t size;
+    *ret_size = 0;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, "ce_type", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        size < sizeof package - 1 || memcmp(value, package, sizeof package - 1) != 0)
+        return NULL;
+    *ret_size = size - (sizeof package - 1);
+    return (const char *)value + (sizeof package - 1);
 }
