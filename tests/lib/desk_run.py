@@ -12,6 +12,7 @@ from pathlib import Path
 import api
 import feed
 import histories
+import topics
 from stack import REPOSITORY, Answer, Stack
 from oclocal import services  # whose place stack knows
 
@@ -125,8 +126,12 @@ class DeskRun:
         return len(accepted - ended)
 
     def wait(self, timeout_s: int = 600, quiet_s: int = 90) -> subprocess.CompletedProcess:
-        return self.tool("doubles/wait.py", "--desk", self.stack.url("desk"), "--log", str(self.log), "--expected", str(self.data / "expected.ndjson"),
-                         *self.endings, "--timeout-s", str(timeout_s), "--quiet-s", str(quiet_s))
+        """Until all orders have ended, and the desk has read whatever else was told of them."""
+        waited = self.tool("doubles/wait.py", "--desk", self.stack.url("desk"), "--log", str(self.log), "--expected", str(self.data / "expected.ndjson"),
+                           *self.endings, "--timeout-s", str(timeout_s), "--quiet-s", str(quiet_s))
+        if waited.returncode == 0:
+            assert topics.wait_taken(self.stack.kafka.bootstrap, self.stack.prefix, lambda name: True, {"desk": "desk.v1"}, timeout_s, print)
+        return waited
 
     def recount(self) -> subprocess.CompletedProcess:
         return self.tool("data/recount.py", "--data", str(self.data), "--log", str(self.log), "--pg", self.stack.postgres.dsn("postgres"), *self.endings)
