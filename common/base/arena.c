@@ -59,9 +59,12 @@ static void block_free(struct block *block)
     free(block);
 }
 
+static inline void *take(struct arena *arena, size_t size);
+
+// As malloc: protobuf-c fills what it asks for.
 static void *protobuf_alloc(void *self, size_t size)
 {
-    return arena_alloc(self, size);
+    return take(self, size);
 }
 
 static void protobuf_free(void *self, void *pointer)
@@ -118,13 +121,13 @@ size_t arena_used(const struct arena *arena)
 }
 
 // Uninitialised memory.
-static void *take(struct arena *arena, size_t size)
+static inline void *take(struct arena *arena, size_t size)
 {
     if (size > ALLOCATION_MAX)
         out_of_memory(size);
     const size_t needed = (size + GAP_BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     struct block *block = arena->newest;
-    if (needed > block->capacity - block->used) {
+    if (__builtin_expect(needed > block->capacity - block->used, false)) {
         const size_t doubled = block->capacity <= ALLOCATION_MAX / 2 ? block->capacity * 2 : block->capacity;
         block = block_new(needed > doubled ? needed : doubled, block);
         arena->newest = block;

@@ -61,22 +61,11 @@ bool bytes_is_utf8(struct bytes text)
             left -= sizeof(uint64_t);
             continue;
         }
-        const size_t length = bytes_utf8_length(at, left);
+        const size_t length = *at < 0x80 ? 1 : bytes_utf8_length(at, left);
         if (length == 0 || *at == 0)
             return false;
         at += length;
         left -= length;
     }
     return true;
-}
-
-int bytes_hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }

@@ -37,7 +37,13 @@ static inline bool bytes_is(struct bytes a, const char *text)
 }
 
 // The value of a hexadecimal digit in either case; -1: none.
-int bytes_hex_digit(char c);
+static inline int bytes_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    const char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
 // True for well-formed UTF-8 without NUL (RFC 3629).
 bool bytes_is_utf8(struct bytes text);
 // The size in bytes (1 to 4) of the well-formed UTF-8 character that text starts with; 0: none. NUL counts as

@@ -146,17 +146,20 @@ bool uuid_parse(struct bytes text, struct uuid *ret_id)
 {
     if (text.size != UUID_TEXT_SIZE - 1)
         return false;
+    static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     const char *at = text.data;
+    if (at[8] != '-' || at[13] != '-' || at[18] != '-' || at[23] != '-')
+        return false;
     struct uuid id;
+    int bad = 0;
     for (int i = 0; i < 16; i++) {
-        if (hyphen_before(i) && *at++ != '-')
-            return false;
-        const int high = bytes_hex_digit(*at++);
-        const int low = bytes_hex_digit(*at++);
-        if (high < 0 || low < 0)
-            return false;
-        id.b[i] = (uint8_t)(high << 4 | low);
+        const int high = bytes_hex_digit(at[places[i]]);
+        const int low = bytes_hex_digit(at[places[i] + 1]);
+        bad |= high | low; // negative: no digit
+        id.b[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15));
     }
+    if (bad < 0)
+        return false;
     *ret_id = id;
     return true;
 }

@@ -20,14 +20,14 @@ struct attempt {
     struct slot_fence fences[SLOT_MAX];
     size_t fence_count;
     int16_t fence_of[SLOT_MAX]; // index + 1; 0: none
-    struct input *inputs;       // raws, then results, then deadlines
+    struct input *inputs;       // raws, then results, then deadlines: of these only those that are there
     bool *usable;               // decoded, its slot ours
     const char **bad;           // why a raw can't be an input
     size_t input_count;
     size_t due_first; // inputs from here on are deadlines
     struct bytes *keys;
     size_t key_count;
-    int64_t next_offset[SLOT_MAX][TOPIC_MAX]; // 0: nothing read
+    int64_t (*next_offset)[TOPIC_MAX]; // by fence; 0: nothing read
     struct done done;
 };
 
@@ -58,17 +58,17 @@ static void prepare_fences(struct attempt *a)
     qsort(a->fences, a->fence_count, sizeof a->fences[0], fence_order);
     for (size_t i = 0; i < a->fence_count; i++)
         a->fence_of[a->fences[i].slot] = (int16_t)(i + 1);
+    a->next_offset = arena_alloc_array(a->batch->arena, a->fence_count, sizeof *a->next_offset);
 }
 
 static void prepare_inputs(struct attempt *a)
 {
     const struct work *w = a->work;
-    size_t most = w->raw_count + w->result_count + w->due_limit;
+    size_t most = w->raw_count + w->result_count;
     struct arena *arena = a->batch->arena;
     a->inputs = arena_new_array(arena, struct input, most);
     a->usable = arena_new_array(arena, bool, most);
     a->bad = arena_new_array(arena, const char *, most);
-    a->keys = arena_new_array(arena, struct bytes, most);
     for (size_t i = 0; i < w->raw_count; i++) {
         if (w->raws[i].value.data == NULL)
             continue; // a tombstone says nothing here
@@ -116,8 +116,18 @@ static void add_results(struct attempt *a)
 
 static void add_deadlines(struct attempt *a, const struct store_query *due)
 {
-    a->due_first = a->input_count;
+    struct arena *arena = a->batch->arena;
     const struct key_state_row *rows = due->rows;
+    if (due->row_count > 0) {
+        struct input *inputs = arena_new_array(arena, struct input, a->input_count + due->row_count);
+        bool *usable = arena_new_array(arena, bool, a->input_count + due->row_count);
+        if (a->input_count > 0) {
+            memcpy(inputs, a->inputs, a->input_count * sizeof *inputs);
+            memcpy(usable, a->usable, a->input_count * sizeof *usable);
+        }
+        a->inputs = inputs;
+        a->usable = usable;
+    }
     for (size_t i = 0; i < due->row_count; i++) {
         const struct key_state_row *ks = rows_take(a->batch->rows, &key_state_table, KEY_STATE_KEY, &rows[i]);
         if (!owned(a, ks->slot) || ks->due > a->work->due_until)
@@ -136,6 +146,7 @@ static bool is_versioned(const struct input *in)
 // Further rounds of loading, until nothing new is wanted.
 static struct err load_rest(struct attempt *a)
 {
+    a->keys = arena_new_array(a->batch->arena, struct bytes, a->input_count);
     for (size_t i = 0; i < a->input_count; i++) {
         if (a->usable[i] && !is_versioned(&a->inputs[i]))
             a->keys[a->key_count++] = a->inputs[i].key;
@@ -226,7 +237,7 @@ static void decide_all(struct attempt *a)
             a->batch->tally.dropped++;
         }
         if (raw && mine)
-            a->next_offset[w->raws[i].partition][w->raws[i].topic] = w->raws[i].offset + 1;
+            a->next_offset[a->fence_of[w->raws[i].partition] - 1][w->raws[i].topic] = w->raws[i].offset + 1;
         a->done.raws += raw;
         a->done.results += !raw && i < results_end;
         a->done.dues += i >= a->due_first;
@@ -279,7 +290,7 @@ static struct err save(struct attempt *a, struct store_changes *changes)
         arena_new_array(a->batch->arena, struct store_position, a->fence_count * lane->input_count + 1);
     for (size_t i = 0; i < a->fence_count; i++) {
         for (size_t j = 0; j < lane->input_count; j++) {
-            int64_t next = a->next_offset[a->fences[i].slot][lane->inputs[j]];
+            int64_t next = a->next_offset[i][lane->inputs[j]];
             if (next == 0)
                 continue;
             if (MUTANT(positions_run_ahead))
@@ -386,7 +397,8 @@ static struct err attempt_once(struct lane *lane, const struct work *work, struc
     int64_t started = lane_mono(lane);
     struct store_port *store = lane->ports.store;
     arena_reset(lane->batch_arena);
-    batch_begin(&lane->batch, lane->batch_arena, lane->service, &lane->settings);
+    batch_begin(&lane->batch, lane->batch_arena, lane->service, &lane->settings,
+                work->raw_count + work->result_count);
     lane->batch.hold_refused = work->hold_refused;
     struct attempt *a = arena_new_object(lane->batch_arena, struct attempt);
     a->lane = lane;

@@ -10,10 +10,10 @@
 #include <string.h>
 
 void batch_begin(struct batch *batch, struct arena *arena, const struct lane_service *service,
-                 const struct lane_settings *settings)
+                 const struct lane_settings *settings, size_t input_count)
 {
     *batch = (struct batch){.arena = arena, .service = service, .settings = settings, .now = INSTANT_NONE};
-    batch->rows = rows_new(arena);
+    batch->rows = rows_new(arena, input_count);
 }
 
 struct arena *batch_arena(struct batch *batch)

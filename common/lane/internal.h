@@ -75,7 +75,7 @@ struct batch {
 };
 
 void batch_begin(struct batch *batch, struct arena *arena, const struct lane_service *service,
-                 const struct lane_settings *settings);
+                 const struct lane_settings *settings, size_t input_count);
 
 // A record as it came from the bus (views into the stash).
 struct raw {

@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef BUCKETS      // the simulator builds with fewer: its batches are small
-#define BUCKETS 1024 // a batch has at most a few thousand rows per table
-#endif
-#define TABLE_MAX       32 // tables of a service and of the lane
+#define BUCKETS_MIN     16
+#define BUCKETS_MAX     1024 // a batch has at most a few thousand rows per table
+#define TABLE_MAX       32   // tables of a service and of the lane
 #define WANT_COLUMN_MAX 4
 
 enum row_origin { ROW_LOADED, ROW_PUT };
@@ -42,7 +41,8 @@ struct group {
 
 struct lookup {
     size_t column;
-    struct group *buckets[BUCKETS];
+    struct group **buckets;
+    size_t bucket_mask;
     struct group **pending;
     size_t pending_count;
     size_t pending_capacity;
@@ -50,7 +50,8 @@ struct lookup {
 
 struct table_rows {
     const struct table *table;
-    struct row_head *buckets[BUCKETS];
+    struct row_head **buckets;
+    size_t bucket_mask;
     struct row_head *first;
     struct row_head *last;
     size_t count;
@@ -70,6 +71,7 @@ struct rows {
     struct arena *arena;
     struct table_rows *tables[TABLE_MAX];
     size_t table_count;
+    size_t bucket_count; // a power of two
     struct undo *undo;
     uint32_t mark;
 };
@@ -79,10 +81,13 @@ static struct row_head *head_of(const void *row)
     return (struct row_head *)((char *)(uintptr_t)row - offsetof(struct row_head, row));
 }
 
-struct rows *rows_new(struct arena *arena)
+struct rows *rows_new(struct arena *arena, size_t input_count)
 {
     struct rows *rows = arena_new_object(arena, struct rows);
     rows->arena = arena;
+    rows->bucket_count = BUCKETS_MIN;
+    while (rows->bucket_count < input_count && rows->bucket_count < BUCKETS_MAX)
+        rows->bucket_count *= 2;
     rows->mark = 1;
     return rows;
 }
@@ -96,6 +101,8 @@ static struct table_rows *table_of(struct rows *rows, const struct table *table)
     assert(rows->table_count < TABLE_MAX);
     struct table_rows *t = arena_new_object(rows->arena, struct table_rows);
     t->table = table;
+    t->buckets = arena_new_array(rows->arena, struct row_head *, rows->bucket_count);
+    t->bucket_mask = rows->bucket_count - 1;
     rows->tables[rows->table_count++] = t;
     return t;
 }
@@ -164,14 +171,15 @@ static uint64_t value_hash(const struct value *v)
     return 0;
 }
 
-static size_t key_bucket(const struct table *table, const void *row)
+static size_t key_bucket(const struct table_rows *t, const void *row)
 {
+    const struct table *table = t->table;
     uint64_t hash = 0;
     for (size_t i = 0; i < table->key_count; i++) {
         struct value v = column_value(&table->columns[i], row);
         hash = hash * 31 + value_hash(&v);
     }
-    return hash % BUCKETS;
+    return hash & t->bucket_mask;
 }
 
 static int key_compare(const struct table *table, const void *a, const void *b)
@@ -196,13 +204,15 @@ static struct lookup *lookup_of(struct rows *rows, struct table_rows *t, size_t 
     assert(t->lookup_count < WANT_COLUMN_MAX);
     struct lookup *lookup = arena_new_object(rows->arena, struct lookup);
     lookup->column = column;
+    lookup->buckets = arena_new_array(rows->arena, struct group *, rows->bucket_count);
+    lookup->bucket_mask = t->bucket_mask;
     t->lookups[t->lookup_count++] = lookup;
     return lookup;
 }
 
 static struct group *group_of(struct lookup *lookup, const struct value *value)
 {
-    struct group *g = lookup->buckets[value_hash(value) % BUCKETS];
+    struct group *g = lookup->buckets[value_hash(value) & lookup->bucket_mask];
     while (g != NULL && value_compare(&g->value, value) != 0)
         g = g->chain;
     return g;
@@ -224,7 +234,7 @@ static void group_add(struct rows *rows, struct group *g, struct row_head *head)
 static struct group *new_group(struct rows *rows, struct lookup *lookup, struct value value)
 {
     struct group *g = arena_new_object(rows->arena, struct group);
-    size_t bucket = value_hash(&value) % BUCKETS;
+    size_t bucket = value_hash(&value) & lookup->bucket_mask;
     g->value = value;
     g->chain = lookup->buckets[bucket];
     lookup->buckets[bucket] = g;
@@ -302,7 +312,7 @@ size_t rows_queries(struct rows *rows, struct store_query **ret_queries)
 
 static struct row_head *find_any(struct table_rows *t, const void *probe)
 {
-    struct row_head *head = t->buckets[key_bucket(t->table, probe)];
+    struct row_head *head = t->buckets[key_bucket(t, probe)];
     while (head != NULL && (head->gone || key_compare(t->table, head->row, probe) != 0))
         head = head->chain;
     return head;
@@ -316,7 +326,7 @@ static struct row_head *add_row(struct rows *rows, struct table_rows *t, const v
     head->origin = origin;
     memcpy(head->row, row, t->table->row_size);
     if (t->table->kind != TABLE_APPEND) {
-        size_t bucket = key_bucket(t->table, row);
+        size_t bucket = key_bucket(t, row);
         head->chain = t->buckets[bucket];
         t->buckets[bucket] = head;
         for (size_t i = 0; i < t->lookup_count; i++) {

@@ -11,7 +11,8 @@
 
 struct rows;
 
-struct rows *rows_new(struct arena *arena);
+// input_count: about how many inputs will ask for rows; a table's buckets are made for as many.
+struct rows *rows_new(struct arena *arena, size_t input_count);
 
 // A new input begins: changes from here on can be undone together.
 void rows_mark(struct rows *rows);

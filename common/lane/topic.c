@@ -86,7 +86,7 @@ struct reader {
     const uint8_t *end;
 };
 
-static bool read_varint(struct reader *r, uint64_t *ret)
+static bool read_long_varint(struct reader *r, uint64_t *ret)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -100,6 +100,14 @@ static bool read_varint(struct reader *r, uint64_t *ret)
         }
     }
     return false;
+}
+
+static inline bool read_varint(struct reader *r, uint64_t *ret)
+{
+    if (r->at == r->end || *r->at >= 0x80)
+        return read_long_varint(r, ret);
+    *ret = *r->at++; // most are one byte
+    return true;
 }
 
 static bool read_bytes(struct reader *r, struct bytes *ret)
@@ -209,6 +217,8 @@ static const char *value_not_utf8(const ProtobufCFieldDescriptor *field, const v
         return NULL;
     if (field->type == PROTOBUF_C_TYPE_MESSAGE)
         return message_not_utf8(value);
+    if (*(const char *)value == '\0')
+        return NULL;
     return bytes_is_utf8(bytes_str(value)) ? NULL : field->name;
 }
 

@@ -20,7 +20,7 @@ endif()
 if(SANITIZE)
   target_compile_options(oc_hardening INTERFACE -fsanitize=${SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(oc_hardening INTERFACE -fsanitize=${SANITIZE})
-else()
+elseif(HARDENING)
   foreach(flag -fstack-clash-protection -fstack-protector-strong -fcf-protection=full -fno-delete-null-pointer-checks
                -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero -fexceptions -Wtrampolines)
     string(MAKE_C_IDENTIFIER "HAVE${flag}" have)

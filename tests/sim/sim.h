@@ -210,8 +210,10 @@ void sim_bus_return(struct bus_port *port); // it learns of that, and is a membe
 int64_t sim_bus_append(enum topic topic, struct bytes key, struct bytes value, struct sim_process *writer);
 struct sim_entry {
     struct bus_record record;
-    instant at;   // when it came
-    bool foreign; // not written by a service
+    instant at;     // when it came
+    bool readable;  // its head can be read: what follows is its
+    struct uuid id; // of its event
+    uint64_t sequence, saga_revision;
 };
 const struct sim_entry *sim_bus_entry(enum topic topic, int32_t partition,
                                       int64_t offset); // NULL past the end
@@ -358,7 +360,7 @@ void sim_faults_end(uint32_t number); // what it holds up goes on
 void sim_check_start(void);
 void sim_check_free(void);
 void sim_check_appended(enum topic topic, int32_t partition, const struct sim_entry *entry,
-                        struct sim_process *writer);
+                        const struct head *head, struct sim_process *writer); // head NULL: can't be read
 void sim_check_door_committed(struct sim_process *process, int32_t slot, int64_t batch_no,
                               struct bytes records);
 void sim_check_door_published(const struct sim_ingress_db *db, int32_t slot, int64_t before,

@@ -80,7 +80,15 @@ int64_t sim_bus_append(enum topic topic, struct bytes key, struct bytes value, s
                                            .value = value},
                                 .at = sim->now};
     log->count++;
-    sim_check_appended(topic, partition, entry, writer);
+    struct head head;
+    struct err e = head_read(value, &head);
+    entry->readable = !err_is(&e);
+    if (entry->readable) {
+        entry->id = head.id;
+        entry->sequence = head.sequence;
+        entry->saga_revision = head.saga_revision;
+    }
+    sim_check_appended(topic, partition, entry, entry->readable ? &head : NULL, writer);
     sim_peers_heed(topic, entry);
     wake_readers(topic, partition);
     return entry->record.offset;
@@ -156,10 +164,14 @@ static bool next_record(struct sim_member *m, struct bus_event *event)
     assert(m->input_count > 0); // control at least
     size_t cells = m->input_count * SIM_PARTITIONS;
     size_t first = sim_below(&sim->schedule, (uint32_t)cells);
-    for (size_t i = 0; i < cells; i++) {
-        size_t cell = (first + i) % cells;
-        enum topic topic = m->inputs[cell % m->input_count];
-        int32_t p = (int32_t)(cell / m->input_count);
+    size_t input = first % m->input_count;
+    int32_t p = (int32_t)(first / m->input_count);
+    for (size_t i = 0; i < cells; i++, input++) {
+        if (input == m->input_count) {
+            input = 0;
+            p = p + 1 == SIM_PARTITIONS ? 0 : p + 1;
+        }
+        enum topic topic = m->inputs[input];
         if (!m->reading[p] || !m->positioned[topic][p])
             continue;
         const struct sim_log *log = log_of(topic, p);

@@ -11,6 +11,7 @@ void sim_check_start(void)
 {
     sim->check = calloc(1, sizeof *sim->check);
     assert(sim->check != NULL);
+    sim->check->scratch = arena_new(65536);
 }
 
 void sim_check_free(void)
@@ -27,6 +28,7 @@ void sim_check_free(void)
             free(c->outbox[i][p].batches);
         }
     }
+    arena_free(c->scratch);
     free(c);
 }
 
@@ -91,8 +93,10 @@ static void check_submitted(struct bytes value)
 static void note_records(size_t owner, enum sim_service_id service, int32_t slot, int64_t batch_no,
                          struct bytes records)
 {
+    struct arena *scratch = sim->check->scratch;
+    arena_reset(scratch);
     Orderclerk__V1__OutboxBatch *batch =
-        orderclerk__v1__outbox_batch__unpack(arena_protobuf(sim->arena), records.size, records.data);
+        orderclerk__v1__outbox_batch__unpack(arena_protobuf(scratch), records.size, records.data);
     assert(batch != NULL);
     begin_outbox_batch(owner, slot, batch_no);
     for (size_t i = 0; i < batch->n_records; i++) {
@@ -162,41 +166,39 @@ static void check_sequence(enum topic topic, struct bytes key, const struct head
 }
 
 void sim_check_appended(enum topic topic, int32_t partition, const struct sim_entry *entry,
-                        struct sim_process *writer)
+                        const struct head *head, struct sim_process *writer)
 {
-    struct head head;
-    struct err e = head_read(entry->record.value, &head);
-    if (err_is(&e)) {
+    if (head == NULL) {
         assert(writer == NULL);
         return;
     }
     if (sim->options.trace)
         sim_trace("%s/%d:%lld %.*s %llu%s", topic_info(topic)->name, partition,
                   (long long)entry->record.offset, (int)entry->record.key.size,
-                  (const char *)entry->record.key.data, (unsigned long long)head.sequence,
-                  head.again ? " again" : "");
-    struct sim_map_item *item = sim_map_find(&sim->check->sent, sent_key(topic, head.event_id));
-    uint64_t hash = sim_hash(without_mark(&head, entry->record.value));
+                  (const char *)entry->record.key.data, (unsigned long long)head->sequence,
+                  head->again ? " again" : "");
+    struct sim_map_item *item = sim_map_find(&sim->check->sent, sent_key(topic, head->event_id));
+    uint64_t hash = sim_hash(without_mark(head, entry->record.value));
     if (item == NULL) {
         SIM_CHECK(COMMITTED_FIRST,
                   writer == NULL &&
-                      (bytes_is(head.source, "departments") || sim_faults_injected(head.event_id)),
+                      (bytes_is(head->source, "departments") || sim_faults_injected(head->event_id)),
                   "%s: record %.*s of %.*s is sent and was never committed", topic_info(topic)->name,
-                  (int)head.event_id.size, (const char *)head.event_id.data, (int)head.source.size,
-                  (const char *)head.source.data);
-        sim_check_command(topic, entry, &head);
+                  (int)head->event_id.size, (const char *)head->event_id.data, (int)head->source.size,
+                  (const char *)head->source.data);
+        sim_check_command(topic, entry, head);
         return;
     }
     struct sim_sent *sent = item->value.pointer;
     SIM_CHECK(I10_SEQUENCE, sent->hash == hash || topic == TOPIC_DEAD_LETTERS,
-              "%s: record %.*s isn't what was committed", topic_info(topic)->name, (int)head.event_id.size,
-              (const char *)head.event_id.data);
+              "%s: record %.*s isn't what was committed", topic_info(topic)->name, (int)head->event_id.size,
+              (const char *)head->event_id.data);
     SIM_CHECK(COMMITTED_FIRST, writer == NULL || writer->service == sent->service, "%s sends a record of %s",
               writer == NULL ? "" : sim_service_name(writer->service), sim_service_name(sent->service));
     sent->arrived++;
-    check_sequence(topic, entry->record.key, &head, hash);
+    check_sequence(topic, entry->record.key, head, hash);
     if (sent->arrived == 1)
-        sim_check_command(topic, entry, &head);
+        sim_check_command(topic, entry, head);
 }
 
 // ---- batches
@@ -355,11 +357,7 @@ static void published(void *self, struct store_port *port, int32_t slot, int64_t
 {
     (void)port;
     enum sim_service_id s = service_of(self);
-    struct arena *arena = arena_new(256);
-    struct slot_claim before;
-    bool known = store_mem_slot(sim->services[s].db, slot, arena, &before);
-    check_published(s, slot, known ? before.published_no : 0, published_no);
-    arena_free(arena);
+    check_published(s, slot, store_mem_published(sim->services[s].db, slot), published_no);
 }
 
 struct store_mem_tap sim_check_tap(enum sim_service_id service)

@@ -46,7 +46,7 @@ struct sim_check {
         } * batches;
         size_t batch_count, batch_capacity;
     } outbox[SIM_SERVICES * 2][SIM_PARTITIONS]; // lanes', then doors'
-    uint64_t counts[SIM_INVARIANTS];
+    struct arena *scratch;                      // for one call
 };
 
 struct sim_books {

@@ -116,11 +116,9 @@ static const Orderclerk__V1__OrderEvent *last_event(struct bytes key, uint64_t *
     uint64_t top = 0;
     for (int64_t o = 0; o < sim_bus_high(TOPIC_ORDER_EVENTS, p); o++) {
         const struct sim_entry *entry = sim_bus_entry(TOPIC_ORDER_EVENTS, p, o);
-        struct head head;
-        struct err e = head_read(entry->record.value, &head);
-        if (err_is(&e) || !bytes_equal(entry->record.key, key) || head.sequence <= top)
+        if (!entry->readable || !bytes_equal(entry->record.key, key) || entry->sequence <= top)
             continue;
-        top = head.sequence;
+        top = entry->sequence;
         newest = entry;
     }
     *ret_count = top;
@@ -135,10 +133,8 @@ static uint64_t newest_snapshot(struct bytes key)
     uint64_t top = 0;
     for (int64_t o = 0; o < sim_bus_high(TOPIC_ORDER_STATE, p); o++) {
         const struct sim_entry *entry = sim_bus_entry(TOPIC_ORDER_STATE, p, o);
-        struct head head;
-        struct err e = head_read(entry->record.value, &head);
-        if (!err_is(&e) && bytes_equal(entry->record.key, key) && head.saga_revision > top)
-            top = head.saga_revision;
+        if (entry->readable && entry->saga_revision > top && bytes_equal(entry->record.key, key))
+            top = entry->saga_revision;
     }
     return top;
 }
@@ -160,13 +156,12 @@ static void check_rebuild(const struct saga_row *row, struct bytes key, struct a
               (unsigned long long)newest_snapshot(key));
     struct uuid id;
     uuid_parse(key, &id);
-    void *rows;
-    size_t told =
-        store_mem_rows(sim->services[SIM_DESK].db, &timeline_part_table, 0, value_uuid(id), arena, &rows);
     size_t events = 0;
-    for (size_t i = 0; i < told; i++)
-        if (((const struct timeline_part_row *)rows)[i].topic == TOPIC_ORDER_EVENTS)
-            events += (size_t)((const struct timeline_part_row *)rows)[i].records;
+    const struct timeline_part_row *part;
+    for (size_t i = 0; (part = store_mem_row(sim->services[SIM_DESK].db, &timeline_part_table, i)) != NULL;
+         i++)
+        events +=
+            uuid_equal(part->order_id, id) && part->topic == TOPIC_ORDER_EVENTS ? (size_t)part->records : 0;
     SIM_CHECK(I9_TOLD, events == count, "order %.*s: the desk has %zu of %llu events", (int)key.size,
               (const char *)key.data, events, (unsigned long long)count);
 }
@@ -243,25 +238,15 @@ static bool has_fate(enum sim_service_id s, const struct sim_entry *entry, const
     const struct bus_record *r = &entry->record;
     if (sim_map_find(letters, letter_key(sim_service_name(s), r->topic, r->partition, r->offset)) != NULL)
         return true;
-    struct head head;
-    struct err e = head_read(r->value, &head);
-    if (err_is(&e))
+    if (!entry->readable)
         return false;
     if (topic_info(r->topic)->mode == TOPIC_VERSIONED)
         return true;
-    struct arena *arena = arena_new(256);
-    void *rows;
-    bool known;
-    if (topic_info(r->topic)->mode == TOPIC_BY_ID) {
-        known =
-            store_mem_rows(sim->services[s].db, &seen_table, SEEN_ID, value_uuid(head.id), arena, &rows) == 1;
-    } else {
-        known = store_mem_rows(sim->services[s].db, &key_state_table, KEY_STATE_KEY, value_text(r->key),
-                               arena, &rows) == 1 &&
-                head.sequence <= sequences_get(((const struct key_state_row *)rows)->read, r->topic);
-    }
-    arena_free(arena);
-    return known;
+    if (topic_info(r->topic)->mode == TOPIC_BY_ID)
+        return store_mem_find(sim->services[s].db, &seen_table, &(struct seen_row){.id = entry->id}) != NULL;
+    const struct key_state_row *ks =
+        store_mem_find(sim->services[s].db, &key_state_table, &(struct key_state_row){.key = r->key});
+    return ks != NULL && entry->sequence <= sequences_get(ks->read, r->topic);
 }
 
 static void check_fates(void)

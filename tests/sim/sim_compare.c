@@ -68,14 +68,14 @@ void sim_check_step(struct sim_process *p)
     if (!committed)
         return;
     bool whole = sim->restart_each || sim_below(&sim->schedule, 16) == 0;
-    struct arena *arena = arena_new(1024);
+    struct arena *arena = sim->check->scratch;
+    arena_reset(arena);
     for (int32_t slot = 0; slot < SIM_PARTITIONS; slot++) {
         if (!lane->slots[slot].owned || !compare_slot(p, slot, arena) || !whole)
             continue;
         compare_effects(p, slot);
         compare_deadlines(p, slot);
     }
-    arena_free(arena);
     if (sim->restart_each)
         sim_process_rebuild(p);
 }

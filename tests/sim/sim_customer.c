@@ -208,12 +208,10 @@ static struct bytes text_field(struct bytes value, uint32_t number)
 
 void sim_customer_heed(const struct sim_entry *entry)
 {
-    struct head head;
-    struct err e = head_read(entry->record.value, &head);
-    struct sim_order *order = err_is(&e) ? NULL : sim_order_find(entry->record.key);
-    if (order == NULL || head.saga_revision <= order->seen_revision)
+    struct sim_order *order = entry->readable ? sim_order_find(entry->record.key) : NULL;
+    if (order == NULL || entry->saga_revision <= order->seen_revision)
         return;
-    order->seen_revision = head.saga_revision;
+    order->seen_revision = entry->saga_revision;
     order->snapshot = entry->record.value;
     struct bytes state = text_field(entry->record.value, 12);
     bool asked = bytes_is(state, "AWAITING_CUSTOMER") || bytes_is(state, "SHORTAGE_OFFERED");

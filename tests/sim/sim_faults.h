@@ -11,8 +11,10 @@ enum sim_fault_kind {
 };
 
 struct sim_fault {
-    uint32_t number;
+    bool on;     // under way, or armed
+    bool struck; // has done something
     enum sim_fault_kind kind;
+    uint32_t number;
     instant at; // from then on
     enum sim_service_id service;
     uint32_t nth;   // call or hit from then on, counting down
@@ -24,8 +26,6 @@ struct sim_fault {
     enum topic topic;
     int32_t partition;
     struct sim_random random;
-    bool on;                     // under way, or armed
-    bool struck;                 // has done something
     struct sim_process *process; // who is meant, once chosen
     // of a truncation
     int64_t read_to[SIM_PROCESSES_MAX]; // by place; -1: not meant

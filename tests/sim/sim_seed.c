@@ -177,7 +177,7 @@ static void close_all(void)
 static void release(void)
 {
     for (size_t i = 0; i < SIM_INVARIANTS; i++)
-        atomic_fetch_add(&sim_share->checks[i], sim->checked[i]);
+        sim_counts.checks[i] += sim->checked[i];
     for (enum sim_service_id s = 0; s < SIM_SERVICES; s++) {
         store_mem_db_free(sim->services[s].db);
         sim_ingress_db_free(sim->services[s].door);
@@ -234,10 +234,10 @@ void sim_run(const struct sim_options *options)
             ;
         sim_check_end();
     }
-    atomic_fetch_add(&sim_share->steps, (uint64_t)sim->step);
-    atomic_fetch_add(&sim_share->seeds, 1);
+    sim_counts.steps += (uint64_t)sim->step;
+    sim_counts.seeds++;
     for (uint32_t i = 0; i < sim->plan->count; i++)
-        atomic_fetch_add(&sim_share->sagas, sim->plan->orders[i].accepted);
+        sim_counts.sagas += sim->plan->orders[i].accepted;
     close_all();
     release();
 }

@@ -94,8 +94,9 @@ static struct err answer(struct store_mem *m, struct store_query *q, struct aren
     if (err_is(&e))
         return e;
     struct mem_table *t = mem_table_of(m->db, q->table);
-    struct mem_row **found = arena_new_array(arena, struct mem_row *, t->count);
     bool by_key = q->column == 0 && rise(q);
+    size_t most = by_key && t->table->key_count == 1 && q->value_count < t->count ? q->value_count : t->count;
+    struct mem_row **found = arena_new_array(arena, struct mem_row *, most);
     size_t count = by_key ? find_by_key(t, q, found) : 0;
     for (size_t i = 0; !by_key && i < t->count; i++) {
         bool take = q->column == STORE_DUE ? is_due(q, (const void *)t->rows[i]->data, m->now)
@@ -498,6 +499,12 @@ const void *store_mem_row(struct store_mem_db *db, const struct table *table, si
     return index < t->count ? t->rows[index]->data : NULL;
 }
 
+const void *store_mem_find(struct store_mem_db *db, const struct table *table, const void *probe)
+{
+    const struct mem_row *row = mem_find(mem_table_of(db, table), probe);
+    return row == NULL ? NULL : row->data;
+}
+
 // ---- for tests
 
 static size_t rows_where(struct store_mem_db *db, const struct table *table, size_t column,
@@ -532,6 +539,11 @@ bool store_mem_slot(struct store_mem_db *db, int32_t slot, struct arena *arena, 
         return false;
     mem_slot_out(s, slot, arena, ret_slot);
     return true;
+}
+
+int64_t store_mem_published(struct store_mem_db *db, int32_t slot)
+{
+    return mem_slot_of(db, slot)->published_no;
 }
 
 bool store_mem_started(const struct store_mem_db *db, int32_t slot, enum topic topic)

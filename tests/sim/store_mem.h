@@ -62,12 +62,15 @@ bool store_mem_in_transaction(const struct store_port *port);
 
 // Each row in key order, as it is kept: valid until the next change. NULL past the end.
 const void *store_mem_row(struct store_mem_db *db, const struct table *table, size_t index);
+// The row with the key of probe; NULL: none. Valid until the next commit.
+const void *store_mem_find(struct store_mem_db *db, const struct table *table, const void *probe);
 // What is committed, for tests: rows in key order, copied into the arena.
 size_t store_mem_rows(struct store_mem_db *db, const struct table *table, size_t column, struct value value,
                       struct arena *arena, void **ret_rows);
 size_t store_mem_all(struct store_mem_db *db, const struct table *table, struct arena *arena,
                      void **ret_rows);
 // A slot and its positions. False: never claimed.
+int64_t store_mem_published(struct store_mem_db *db, int32_t slot); // 0: never claimed
 bool store_mem_slot(struct store_mem_db *db, int32_t slot, struct arena *arena, struct slot_claim *ret_slot);
 // Whether it is stored where the slot goes on reading the topic.
 bool store_mem_started(const struct store_mem_db *db, int32_t slot, enum topic topic);

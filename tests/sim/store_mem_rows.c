@@ -214,34 +214,36 @@ static size_t lower_bound(const struct mem_table *table, const void *row)
     return low;
 }
 
-struct mem_row *mem_find(const struct mem_table *table, const void *row)
+// Where the row with this key stands, or would; true: it is there.
+static bool find_at(const struct mem_table *table, const void *row, size_t *ret_at)
 {
+    *ret_at = lower_bound(table, row);
     for (size_t i = 0; i < table->table->key_count; i++) {
         if (cell_is_null(&table->table->columns[i], row))
-            return NULL; // equal to nothing
+            return false; // equal to nothing
     }
-    size_t at = lower_bound(table, row);
-    if (at < table->count && mem_compare_keys(table->table, table->rows[at]->data, row) == 0)
-        return table->rows[at];
-    return NULL;
+    return *ret_at < table->count && mem_compare_keys(table->table, table->rows[*ret_at]->data, row) == 0;
 }
 
-static void place(struct mem_table *table, struct mem_row *row)
+struct mem_row *mem_find(const struct mem_table *table, const void *row)
+{
+    size_t at;
+    return find_at(table, row, &at) ? table->rows[at] : NULL;
+}
+
+static void place_at(struct mem_table *table, size_t at, struct mem_row *row)
 {
     if (table->count == table->capacity) {
         table->capacity = table->capacity == 0 ? 16 : table->capacity * 2;
         table->rows = checked_realloc(table->rows, table->capacity * sizeof(struct mem_row *));
     }
-    size_t at = lower_bound(table, row->data);
     memmove(&table->rows[at + 1], &table->rows[at], (table->count - at) * sizeof(struct mem_row *));
     table->rows[at] = row;
     table->count++;
 }
 
-static void take_away(struct mem_table *table, struct mem_row *row)
+static void take_away(struct mem_table *table, size_t at)
 {
-    size_t at = lower_bound(table, row->data);
-    assert(at < table->count && table->rows[at] == row);
     table->count--;
     memmove(&table->rows[at], &table->rows[at + 1], (table->count - at) * sizeof(struct mem_row *));
 }
@@ -261,11 +263,13 @@ void mem_undo_all(struct mem_undo *undo)
     while (undo->count > 0) {
         struct mem_undo_step *step = &undo->steps[--undo->count];
         if (step->added != NULL) {
-            take_away(step->table, step->added);
+            size_t at = lower_bound(step->table, step->added->data);
+            assert(step->table->rows[at] == step->added);
+            take_away(step->table, at);
             free(step->added);
         }
         if (step->removed != NULL)
-            place(step->table, step->removed);
+            place_at(step->table, lower_bound(step->table, step->removed->data), step->removed);
     }
     free(undo->steps);
     *undo = (struct mem_undo){0};
@@ -358,13 +362,14 @@ struct err mem_insert(struct mem_table *table, const void *row, struct mem_undo 
     struct err e = check_constraints(t, row);
     if (err_is(&e))
         return e;
-    if (mem_find(table, row) != NULL)
+    size_t at;
+    if (find_at(table, row, &at))
         return err_make(ERR_REJECT, "%s: breaks %s_pkey, which is unique (SQLSTATE 23505)", t->name, t->name);
     e = check_uniques(table, row, NULL);
     if (err_is(&e))
         return e;
     struct mem_row *added = row_new(t, row);
-    place(table, added);
+    place_at(table, at, added);
     remember(undo, table, added, NULL);
     return err_ok();
 }
@@ -372,9 +377,10 @@ struct err mem_insert(struct mem_table *table, const void *row, struct mem_undo 
 struct err mem_update(struct mem_table *table, const void *row, struct mem_undo *undo)
 {
     const struct table *t = table->table;
-    struct mem_row *old = mem_find(table, row);
-    if (old == NULL)
+    size_t at;
+    if (!find_at(table, row, &at))
         return err_ok();
+    struct mem_row *old = table->rows[at];
     if (old->locked_by != NULL)
         return lock_refused(t);
     struct err e = check_constraints(t, row);
@@ -384,20 +390,20 @@ struct err mem_update(struct mem_table *table, const void *row, struct mem_undo 
     if (err_is(&e))
         return e;
     struct mem_row *added = row_new(t, row);
-    take_away(table, old);
-    place(table, added);
+    table->rows[at] = added;
     remember(undo, table, added, old);
     return err_ok();
 }
 
 struct err mem_delete(struct mem_table *table, const void *row, struct mem_undo *undo)
 {
-    struct mem_row *old = mem_find(table, row);
-    if (old == NULL)
+    size_t at;
+    if (!find_at(table, row, &at))
         return err_ok();
+    struct mem_row *old = table->rows[at];
     if (old->locked_by != NULL)
         return lock_refused(table->table);
-    take_away(table, old);
+    take_away(table, at);
     remember(undo, table, NULL, old);
     return err_ok();
 }
