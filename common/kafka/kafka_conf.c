@@ -29,10 +29,10 @@ static const struct kafka_conf_row rows[] = {
     {"isolation.level",                    "read_committed", KAFKA_CONSUMER}, // foreign writers may use transactions
     // A full local queue backs off a whole second: it holds more than a second of peak (30 000 records of 500 bytes).
     {"queued.max.messages.kbytes",         "16384", KAFKA_CONSUMER},
-    // Answers come as soon as there is one byte. An idle request is renewed after 100 ms, since newly assigned partitions
-    // wait for the one under way.
+    // Answers come as soon as there is one byte. An idle request is renewed after 300 ms: newly assigned partitions wait
+    // for the one under way, and each costs the broker a look at every partition.
     {"fetch.min.bytes",                    "1",     KAFKA_CONSUMER},
-    {"fetch.wait.max.ms",                  "100",   KAFKA_CONSUMER},
+    {"fetch.wait.max.ms",                  "300",   KAFKA_CONSUMER},
     {"fetch.error.backoff.ms",             "100",   KAFKA_CONSUMER},
     {"fetch.max.bytes",                    "8388608", KAFKA_CONSUMER}, // bounds memory: half of the local queue
 

@@ -258,9 +258,11 @@ static void note_rate(struct lane *lane, size_t inputs)
     lane->rate_at = now;
 }
 
-// How long a record that has come may wait for company: nothing when single orders are under way, milliseconds when many are.
+// How long what has come may wait for company: nothing when single orders are under way, milliseconds when many are.
 static int64_t linger(const struct lane *lane)
 {
+    if (lane->service->unhurried)
+        return lane->settings.linger_unhurried_us;
     return (int64_t)((double)lane->settings.linger_max_us * lane->rate / (lane->rate + RATE_HALF));
 }
 
@@ -298,25 +300,45 @@ static bool something_to_do(struct lane *lane)
     return lane_mono(lane) >= lane->due_retry_at && due_slots(lane, lane_db_now(lane), slots) > 0;
 }
 
+// Whether what there is waits for company: from the first record that has come in this round, or, where nobody is in a hurry,
+// from anything that there is to do.
+static bool waits_for_company(struct lane *lane, bool came)
+{
+    if (lane->phase != LANE_RUNNING || lane->retry_at > lane_mono(lane))
+        return false;
+    if (!lane->service->unhurried)
+        return came && stashed(lane) > 0;
+    take_results(lane);
+    return stashed(lane) > 0 || lane->result_count > 0;
+}
+
 bool gather_events(struct lane *lane, int64_t max_wait_us)
 {
     struct bus_port *bus = lane->ports.bus;
     bool busy = lane->phase == LANE_RUNNING && lane->retry_at <= lane_mono(lane) && something_to_do(lane);
     int64_t wait = busy ? 0 : until_due(lane, max_wait_us);
-    int64_t deadline = -1; // monotonic: when the batch is closed; set by the first record
+    int64_t deadline = -1; // monotonic: when the batch is closed
+    bool came = false;
     for (;;) {
+        if (deadline < 0 && waits_for_company(lane, came))
+            deadline = lane_mono(lane) + linger(lane);
+        if (deadline >= 0)
+            wait = deadline - lane_mono(lane);
+        if (wait < 0 || stash_full(lane))
+            wait = 0;
         struct bus_event event = {.kind = BUS_NOTHING};
         bus->poll(bus->self, wait, &event);
         take_event(lane, &event);
         if (lane->phase != LANE_RUNNING || stash_full(lane))
             break;
-        if (event.kind == BUS_NOTHING && (deadline < 0 || lane_mono(lane) >= deadline))
-            break;
-        if (deadline < 0 && stashed(lane) > 0)
-            deadline = lane_mono(lane) + linger(lane);
-        wait = deadline < 0 ? 0 : deadline - lane_mono(lane);
-        if (wait < 0)
+        if (event.kind == BUS_NOTHING) {
+            bool open = deadline < 0 ? waits_for_company(lane, came) : lane_mono(lane) < deadline;
+            if (!open)
+                break;
+        } else {
+            came = true;
             wait = 0;
+        }
     }
     return lane->phase == LANE_RUNNING && lane->retry_at <= lane_mono(lane) && something_to_do(lane);
 }

@@ -64,6 +64,9 @@ struct lane_service {
     // the process again and again; nobody else would bring it. `why` lives as long as the batch. An error, or the database's
     // refusal of this too, holds the key. A dead letter tells of the deadline in any case.
     struct err (*refuse_deadline)(struct batch *batch, const struct input *in, const char *why);
+    // No order waits for this service: what comes may always wait a little for company, so that the several records of one
+    // order's step are one batch.
+    bool unhurried;
     const void *context; // settings and fixed tables; read by batch_context
 };
 
@@ -145,6 +148,7 @@ struct lane_settings {
     int64_t batch_max_in_bytes;  // 4 MiB
     int64_t batch_max_out_bytes; // 16 MiB
     int64_t linger_max_us;       // longest wait for a fuller batch
+    int64_t linger_unhurried_us; // the wait of services that no order waits for
     int64_t stash_max_bytes;     // records polled while retrying
     int64_t session_timeout_us;
     int64_t gap_resend_us;   // 30 s: a gap older than this asks the writer to publish again

@@ -391,6 +391,7 @@ static struct lane *make_lane(struct process *process)
                                      .batch_max_in_bytes = 4 << 20,
                                      .batch_max_out_bytes = 16 << 20,
                                      .linger_max_us = s->linger_max,
+                                     .linger_unhurried_us = 50 * INSTANT_MS,
                                      .stash_max_bytes = 64 << 20,
                                      .session_timeout_us = s->session_timeout,
                                      .gap_resend_us = s->gap_resend,

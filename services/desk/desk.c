@@ -12,6 +12,7 @@ static const struct table *const tables[] = {&order_row_table, &order_product_ta
 
 const struct lane_service desk_lane = {
     .name = "desk",
+    .unhurried = true,
     .group = "desk.v1",
     .inputs = inputs,
     .input_count = COUNT_OF(inputs),

@@ -21,6 +21,7 @@ static struct err decide(struct batch *batch, const struct input *in)
 
 const struct lane_service intake_lane = {
     .name = "intake",
+    .unhurried = true,
     .group = "intake.v1",
     .inputs = inputs,
     .input_count = COUNT_OF(inputs),

@@ -51,6 +51,7 @@ struct err notifier_prepare(void)
 
 const struct lane_service notifier_lane = {
     .name = "notifier",
+    .unhurried = true,
     .group = "notifier.v1",
     .inputs = inputs,
     .input_count = COUNT_OF(inputs),

@@ -107,6 +107,7 @@ static void choose_settings(void)
                                            .gap_resend_us = 30 * INSTANT_SECOND,
                                            .unknown_hold_us = 60 * INSTANT_SECOND,
                                            .idle_mark_us = 100 * INSTANT_MS};
+    sim->settings.linger_unhurried_us = sim->settings.linger_max_us * 10;
     sim->preempt = sim_chance(&r, 50) ? 0 : 20 + sim_below(&r, 100);
     sim->restart_each = sim_chance(&r, 3);
 }
