@@ -17,7 +17,8 @@ const char HELD_PAUSED[] = "PAUSED";
 
 void inbox_undecodable(struct batch *batch, const struct raw *raw, const char *reason)
 {
-    batch_dead_letter_of(batch, raw, raw->partition, "", "UNDECODABLE", reason, NULL, false, false);
+    const char *class = arena_str(batch->arena, bytes_of(reason, strcspn(reason, ":")));
+    batch_dead_letter_of(batch, raw, raw->partition, "", class, reason, NULL, false, false);
 }
 
 // ---- key state

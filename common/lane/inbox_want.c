@@ -3,6 +3,8 @@
 
 // ---- decoding
 
+#define SOURCE_SHOWN_MAX 64 // bytes of a source that isn't one of ours
+
 struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input)
 {
     struct input in = {.kind = INPUT_MESSAGE,
@@ -22,6 +24,12 @@ struct err input_decode(struct batch *batch, const struct raw *raw, struct input
     }
     in.key = in.head.key;
     const struct topic_info *info = topic_info(raw->topic);
+    if (!topic_accepts(raw->topic, in.head.source)) {
+        return err_make(ERR_REJECT, "WRONG_SOURCE: %s is written by %s, and this record is from \"%.*s\"",
+                        info->name, info->writers,
+                        in.head.source.size > SOURCE_SHOWN_MAX ? SOURCE_SHOWN_MAX : (int)in.head.source.size,
+                        in.head.source.size == 0 ? "" : (const char *)in.head.source.data);
+    }
     if (info->mode == TOPIC_SEQUENCED && in.head.sequence == 0) {
         return err_make(ERR_REJECT, "UNDECODABLE: sequence (field 4) is missing; it counts from 1 on %s",
                         info->name);

@@ -88,7 +88,8 @@ struct raw {
 };
 // The record that an input came as; a deadline or a result has no topic and no value.
 struct raw raw_of_input(const struct input *in);
-// Makes an input of a record. REJECT: it isn't one of its topic's messages.
+// Makes an input of a record. REJECT: it isn't one of its topic's messages (UNDECODABLE: …), or not from one of its topic's
+// writers (WRONG_SOURCE: …).
 struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input);
 
 // Says which of the lane's own rows and the service's rows an input needs.
@@ -107,7 +108,7 @@ const struct input *inbox_held_input(struct batch *batch, struct held_row *row);
 // Applies one input: duplicates, gaps, holds and control are dealt with here; the rest goes to the service's decide.
 // forced: not NULL: don't decide, refuse it with this text (SQL refused it, or it crashed the process).
 void inbox_apply(struct batch *batch, const struct input *in, const char *forced);
-// A record that can't be an input at all.
+// A record that can't be an input at all. reason: input_decode's text, whose word before the colon is the dead letter's.
 void inbox_undecodable(struct batch *batch, const struct raw *raw, const char *reason);
 
 struct key_state_row *inbox_key_state(struct batch *batch, struct bytes key); // NULL: none

@@ -64,17 +64,32 @@ const struct topic_info *topic_find(const char *name)
     return NULL;
 }
 
-bool topic_written_by(enum topic topic, const char *service)
+static bool is_writer(const struct topic_info *info, struct bytes name)
 {
-    size_t size = strlen(service);
-    for (const char *at = topic_info(topic)->writers; *at != '\0';) {
+    for (const char *at = info->writers; *at != '\0';) {
         size_t word = strcspn(at, " ");
-        if (word == size && memcmp(at, service, size) == 0)
+        if (bytes_equal(bytes_of(at, word), name))
             return true;
         at += word;
         at += strspn(at, " ");
     }
     return false;
+}
+
+bool topic_written_by(enum topic topic, const char *service)
+{
+    return is_writer(topic_info(topic), bytes_str(service));
+}
+
+bool topic_accepts(enum topic topic, struct bytes source)
+{
+    const struct topic_info *info = topic_info(topic);
+    if (is_writer(info, source))
+        return true;
+    if (!is_writer(info, bytes_str("departments")))
+        return false;
+    // Every service of ours writes to `control`.
+    return !is_writer(topic_info(TOPIC_CONTROL), source);
 }
 
 // ---- wire format (protobuf encoding: varint, length-delimited; fixed 32 and 64 are skipped)

@@ -36,6 +36,9 @@ const struct topic_info *topic_info(enum topic topic); // aborts on a number tha
 const struct topic_info *topic_find(const char *name); // NULL: none
 const struct topic_info *topic_at(size_t index);       // walks all; NULL after the last
 bool topic_written_by(enum topic topic, const char *service);
+// Whether a record of the topic may say that it is from this source. The writer "departments" stands for any program that isn't
+// one of our services.
+bool topic_accepts(enum topic topic, struct bytes source);
 
 // The fields with the same tags in every message (1 to 8). Views into the record.
 struct head {

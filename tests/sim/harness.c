@@ -102,7 +102,7 @@ struct uuid harness_send_head(struct harness *h, enum topic topic, const char *k
     if (head.key.size == 0)
         head.key = bytes_str(key);
     if (head.source.size == 0)
-        head.source = bytes_str("test");
+        head.source = bytes_of(topic_info(topic)->writers, strcspn(topic_info(topic)->writers, " "));
     if (head.occurred_at == 0)
         head.occurred_at = h->clock.now;
     if (topic_info(topic)->mode == TOPIC_SEQUENCED) {

@@ -8,6 +8,7 @@
 #include "orderclerk/v1/warehouse_replies.pb-c.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define SESSION_US (3 * INSTANT_SECOND)
 #define IDLE_US    (2 * INSTANT_SECOND) // idle_in_transaction_session_timeout
@@ -174,7 +175,7 @@ static void send_garbage(struct sim_fault *f)
     sim_bus_append(f->topic, some_key(f), bytes_of(junk, sim_below(&f->random, 24)), NULL);
 }
 
-// Well formed, of the right type, and not to be applied: without a body, or about an order that nobody knows.
+// Well formed, of the right type, and not to be applied: without a body, about an order that nobody knows, or not from a writer.
 static void send_poison(struct sim_fault *f)
 {
     static const enum topic topics[] = {TOPIC_ORDERS, TOPIC_DEPARTMENT_REPLIES, TOPIC_WAREHOUSE_REPLIES};
@@ -194,9 +195,11 @@ static void send_poison(struct sim_fault *f)
     }
     reply.shipment_id = (char *)"01900000-0000-7000-8000-00000000cafe";
     reply.kind = (char *)"accepted";
+    const char *writers = topic_info(topic)->writers;
     const struct head head = {.event_id = bytes_str(arena_printf(sim->arena, "fault-%u", f->number)),
                               .key = key,
-                              .source = bytes_str("somebody"),
+                              .source = sim_chance(&f->random, 20) ? bytes_str("somebody")
+                                                                   : bytes_of(writers, strcspn(writers, " ")),
                               .occurred_at = sim->now};
     sim_bus_append(topic, arena_bytes(sim->arena, key), head_write(sim->arena, &head, message), NULL);
 }

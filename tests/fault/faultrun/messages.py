@@ -119,10 +119,10 @@ class Injector:
         self.write(name, str(uuid.UUID(int=self._run.draw.getrandbits(128))).encode(), bytes(value), "corrupt", record.headers())
 
     def wrong_topic(self) -> None:
-        """A real record, made about an order that doesn't exist, where another kind is expected. Not on `orders`: an order in a
-        command to the validator reads as a submission there, and would be carried out."""
+        """A real record, made about an order that doesn't exist, where another kind is expected. Its source writes to no topic of
+        ours: it is refused even where it reads as something that could be carried out."""
         name, record = self._pick()
-        other = self._run.draw.choice([topic for topic in TARGETS if topic != name and topic not in (*READ_OUTSIDE, "orders")])
+        other = self._run.draw.choice([topic for topic in TARGETS if topic != name and topic not in READ_OUTSIDE])
         key = str(uuid.UUID(int=self._run.draw.getrandbits(128)))
         message = self._type(name).FromString(record.value())
         message.source, message.order_id, message.event_id = SOURCE, key, str(uuid.UUID(int=self._run.draw.getrandbits(128)))
@@ -136,7 +136,7 @@ class Injector:
     def poison(self) -> None:
         """Decodable, addressed, and nothing that can be done: a submission without an order."""
         key = str(uuid.UUID(int=self._run.draw.getrandbits(128)))
-        request = self._pb.orders.OrderRequest(event_id=str(uuid.UUID(int=self._run.draw.getrandbits(128))), order_id=key, source=SOURCE)
+        request = self._pb.orders.OrderRequest(event_id=str(uuid.UUID(int=self._run.draw.getrandbits(128))), order_id=key, source="intake")
         request.submit.SetInParent()
         self.write("orders", key.encode(), request.SerializeToString(), "poison")
 

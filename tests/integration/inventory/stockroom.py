@@ -45,7 +45,7 @@ class Stockroom:
         self.producer = confluent_kafka.Producer({"bootstrap.servers": stack.kafka.bootstrap, "partitioner": "murmur2_random", "log_level": 0})
 
     def _send(self, topic: str, key: str, message) -> str:
-        message.event_id, message.order_id, message.source = str(uuid.uuid4()), key, "test"
+        message.event_id, message.order_id, message.source = str(uuid.uuid4()), key, "orchestrator" if topic.startswith("commands.") else "intake"
         message.occurred_at_us = int(time.time() * 1e6)
         self.producer.produce(self.stack.topic(topic), message.SerializeToString(), key)
         self.producer.poll(0)

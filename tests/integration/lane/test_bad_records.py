@@ -37,7 +37,7 @@ def desk(stack, monkeypatch):
 
 def head(order: str, **fields):
     """A message with the common fields and no body; every topic's message has these at the same places."""
-    return pb.orders.OrderRequest(event_id=str(uuid.uuid4()), order_id=order, source="test", occurred_at_us=int(time.time() * 1e6), **fields)
+    return pb.orders.OrderRequest(event_id=str(uuid.uuid4()), order_id=order, source="intake", occurred_at_us=int(time.time() * 1e6), **fields)
 
 
 def letters(stack) -> list:

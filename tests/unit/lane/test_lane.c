@@ -588,6 +588,25 @@ static void a_refused_result_holds_its_key_and_says_so(void **state)
     assert_null(dead_letter(h));
 }
 
+static void who_is_no_writer_of_a_topic_is_refused(void **state)
+{
+    struct harness *h = *state;
+    struct head head = {.sequence = 1, .source = bytes_str("intake")};
+    harness_send_head(h, TOPIC_COMMANDS_VALIDATOR, A, echo_command(""), &head);
+    harness_run(h);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "WRONG_SOURCE");
+    assert_non_null(strstr(letter->detail, "commands.validator is written by orchestrator"));
+    assert_non_null(strstr(letter->detail, "\"intake\""));
+    assert_false(letter->held);
+    assert_int_equal(answers(h, A, NULL), 0);
+    head.source = bytes_str("orchestrator"); // the true one takes its place
+    harness_send_head(h, TOPIC_COMMANDS_VALIDATOR, A, echo_command(""), &head);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1);
+}
+
 static void what_is_no_record_becomes_a_dead_letter(void **state)
 {
     struct harness *h = *state;
@@ -632,6 +651,7 @@ int main(void)
         T(a_deadline_with_no_way_left_holds_its_key),
         T(a_deadline_can_be_discarded),
         T(a_refused_result_holds_its_key_and_says_so),
+        T(who_is_no_writer_of_a_topic_is_refused),
         T(what_is_no_record_becomes_a_dead_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,7 @@ static void send_next(struct world *w, int order)
     uuid_format(uuid_derive((struct uuid){{(uint8_t)order}}, "t", bytes_of(&n, sizeof n)), id);
     struct head head = {.event_id = bytes_str(id),
                         .key = bytes_str(key),
+                        .source = bytes_str("orchestrator"),
                         .sequence = (uint64_t)n,
                         .occurred_at = w->clock.now};
     struct bytes value = head_write(arena, &head,

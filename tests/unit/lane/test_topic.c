@@ -121,6 +121,26 @@ static void texts_are_utf8(void **state)
     arena_free(arena);
 }
 
+static void sources(void **state)
+{
+    (void)state;
+    assert_true(topic_accepts(TOPIC_ORDERS, bytes_str("intake")));
+    assert_false(topic_accepts(TOPIC_ORDERS, bytes_str("orchestrator")));
+    assert_false(topic_accepts(TOPIC_ORDERS, bytes_str("intak")));
+    assert_false(topic_accepts(TOPIC_ORDERS, bytes_str("")));
+    assert_true(topic_accepts(TOPIC_CONTROL, bytes_str("desk")));
+    assert_true(topic_accepts(TOPIC_DEPARTMENT_REPLIES, bytes_str("intake")));
+    assert_true(topic_accepts(TOPIC_DEPARTMENT_REPLIES, bytes_str("erp of finance"))); // outside
+    assert_true(topic_accepts(TOPIC_DEPARTMENT_REPLIES, bytes_of(NULL, 0)));
+    assert_false(topic_accepts(TOPIC_DEPARTMENT_REPLIES, bytes_str("orchestrator"))); // ours
+    // What topic_accepts takes for the list of our services.
+    for (size_t i = 0; topic_at(i) != NULL; i++)
+        for (const char *at = topic_at(i)->writers; *at != '\0';
+             at += strcspn(at, " "), at += strspn(at, " "))
+            assert_true(strncmp(at, "departments", 11) == 0 ||
+                        topic_accepts(TOPIC_CONTROL, bytes_of(at, strcspn(at, " "))));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +148,7 @@ int main(void)
         cmocka_unit_test(head_survives_the_wire),
         cmocka_unit_test(what_is_no_message_is_refused),
         cmocka_unit_test(texts_are_utf8),
+        cmocka_unit_test(sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
