@@ -116,6 +116,34 @@ static void fail_overdue(struct ingress *g, bool all)
     }
 }
 
+// ---- who waits for room
+
+static void tell_waiting(struct ingress *g, bool end)
+{
+    int retry_after_s;
+    struct room_wait *told = NULL;
+    bool room = !end && ingress_accepts(g, &retry_after_s);
+    int64_t now = monotonic();
+    pthread_mutex_lock(&g->lock);
+    for (struct room_wait **at = &g->waits; *at != NULL;) {
+        struct room_wait *wait = *at;
+        if (!room && !end && now < wait->until_us) {
+            at = &wait->next;
+            continue;
+        }
+        *at = wait->next;
+        wait->next = told;
+        told = wait;
+    }
+    pthread_mutex_unlock(&g->lock);
+    while (told != NULL) {
+        struct room_wait *wait = told;
+        told = wait->next;
+        wait->told(wait->self, room);
+        free(wait);
+    }
+}
+
 // ---- commits
 
 static void put_back(struct ingress *g, struct submission **items, size_t count)
@@ -272,6 +300,7 @@ static void *run(void *self)
                 ingress_disconnect(g, e.text);
         }
         fail_overdue(g, false);
+        tell_waiting(g, false);
         pthread_mutex_lock(&g->lock);
         bool give_up = g->stop && g->pg == NULL;
         pthread_mutex_unlock(&g->lock);
@@ -279,6 +308,7 @@ static void *run(void *self)
             fail_overdue(g, true);
     }
     publish_rest(g);
+    tell_waiting(g, true);
     return NULL;
 }
 
@@ -376,6 +406,20 @@ bool ingress_accepts(struct ingress *g, int *ret_retry_after_s)
     }
     *ret_retry_after_s = RETRY_AFTER_S;
     return room;
+}
+
+void ingress_await_room(struct ingress *g, int64_t max_us, void (*told)(void *self, bool room), void *self)
+{
+    struct room_wait *wait = malloc(sizeof *wait);
+    if (wait == NULL)
+        abort();
+    *wait = (struct room_wait){.until_us = monotonic() + max_us, .told = told, .self = self};
+    pthread_mutex_lock(&g->lock);
+    wait->next = g->waits;
+    g->waits = wait;
+    g->woken = true; // there may be room by now
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
 }
 
 void ingress_trouble(struct ingress *g, char ret_text[static ERR_TEXT_MAX])

@@ -87,6 +87,10 @@ void ingress_submit(struct ingress *ingress, const struct ingress_item *item,
                     void (*done)(void *self, const struct ingress_answer *answer), void *self);
 // False: too much is unpublished, or the database is away: answer 503 with this Retry-After. Any thread.
 bool ingress_accepts(struct ingress *ingress, int *ret_retry_after_s);
+// For what streams in, and can wait: tells once, from ingress's thread, when submissions are taken again (room), or after max_us
+// and when ingress ends (no room). Any thread; whoever waits is one of a bounded number.
+void ingress_await_room(struct ingress *ingress, int64_t max_us, void (*told)(void *self, bool room),
+                        void *self);
 void ingress_close(struct ingress *ingress); // commits what is queued, publishes (bounded), frees the slots
 // Why submissions can't be taken or published just now; "": nothing is wrong. Any thread.
 void ingress_trouble(struct ingress *ingress, char ret_text[static ERR_TEXT_MAX]);

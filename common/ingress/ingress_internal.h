@@ -61,6 +61,13 @@ struct submission_queue {
     size_t bytes;
 };
 
+struct room_wait {
+    struct room_wait *next;
+    int64_t until_us; // monotonic
+    void (*told)(void *self, bool room);
+    void *self;
+};
+
 struct ingress {
     struct ingress_settings settings;
     struct publisher *publisher;
@@ -69,6 +76,7 @@ struct ingress {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct submission_queue queue;
+    struct room_wait *waits;
     bool stop;
     bool woken;
     bool ready;       // connected, with a slot

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OUTSTANDING_MAX 512                  // submissions without an answer: reading pauses …
-#define OUTSTANDING_LOW 256                  // … until so many are left
-#define RESULTS_MAX     ((size_t)32 << 20)   // bytes; about 200 000 results
-#define GROUP_BYTES_MAX ((size_t)640 * 1024) // an order's rows: its record must stay below Kafka's limit
+#define OUTSTANDING_MAX 512                   // submissions without an answer: reading pauses …
+#define OUTSTANDING_LOW 256                   // … until so many are left
+#define ROOM_WAIT_US    (60 * INSTANT_SECOND) // for the publisher or the database; then lines fail
+#define RESULTS_MAX     ((size_t)32 << 20)    // bytes; about 200 000 results
+#define GROUP_BYTES_MAX ((size_t)640 * 1024)  // an order's rows: its record must stay below Kafka's limit
 #define UNIT_BYTES      ((size_t)8 * 1024)
 
 enum result {
@@ -60,6 +61,8 @@ struct import {
     struct http_exchange *x; // NULL: gone, or answered
     size_t outstanding;
     bool paused;
+    bool awaits_room; // and stays paused until it is told
+    bool late;        // has waited for room in vain: it waits no more
     bool ended;
     char *results;
     size_t results_size, results_capacity;
@@ -196,6 +199,15 @@ static struct import *import_new(void *context, struct http_exchange *x)
 
 // ---- submitting
 
+// Under lock.
+static void resume_if_low(struct import *import)
+{
+    if (import->x == NULL || !import->paused || import->awaits_room || import->outstanding > OUTSTANDING_LOW)
+        return;
+    import->paused = false;
+    http_resume(import->x);
+}
+
 static void stored(void *self, const struct ingress_answer *answer)
 {
     static const enum result results[] = {[INGRESS_STORED] = RESULT_ACCEPTED,
@@ -212,13 +224,22 @@ static void stored(void *self, const struct ingress_answer *answer)
     import->outstanding--;
     if (import->x != NULL && import->ended && import->outstanding == 0) {
         reply(import);
-    } else if (import->x != NULL && import->paused && import->outstanding <= OUTSTANDING_LOW) {
-        import->paused = false;
-        http_resume(import->x);
+    } else {
+        resume_if_low(import);
     }
     release(import);
     arena_free(arena);
     free(slip);
+}
+
+static void room_told(void *self, bool room)
+{
+    struct import *import = self;
+    pthread_mutex_lock(&import->lock);
+    import->awaits_room = false;
+    import->late = !room;
+    resume_if_low(import);
+    release(import);
 }
 
 static void refuse(struct import *import, struct arena *arena, size_t line, size_t last_line,
@@ -233,7 +254,10 @@ static void submit(struct import *import, const struct import_unit *unit, size_t
                    const struct ingress_item *item, const char *label)
 {
     int retry_after_s = 0;
-    if (!ingress_accepts(import->intake->ingress, &retry_after_s)) {
+    pthread_mutex_lock(&import->lock);
+    bool late = import->late;
+    pthread_mutex_unlock(&import->lock);
+    if (late && !ingress_accepts(import->intake->ingress, &retry_after_s)) {
         pthread_mutex_lock(&import->lock);
         note_result(import, unit->arena, RESULT_FAILED, unit->line, last_line, label, NULL, NULL);
         pthread_mutex_unlock(&import->lock);
@@ -482,18 +506,27 @@ static bool take_row(void *self, const struct intake_row *row)
 
 // ---- the routes
 
-// False: answered with 413. Pauses reading while too much has no answer.
+// False: answered with 413. Pauses reading while too much has no answer, or can't be taken just now.
 static bool check_bounds(struct import *import, struct http_exchange *x)
 {
+    int retry_after_s = 0;
+    bool room = ingress_accepts(import->intake->ingress, &retry_after_s);
     pthread_mutex_lock(&import->lock);
     bool too_many = import->results_size > RESULTS_MAX;
+    bool wait = !too_many && !room && !import->late;
     if (too_many)
         import->x = NULL;
-    else if (import->outstanding > OUTSTANDING_MAX) {
+    else if (wait || import->outstanding > OUTSTANDING_MAX) {
         import->paused = true;
         http_pause(x);
     }
+    if (wait) {
+        import->awaits_room = true;
+        import->references++;
+    }
     pthread_mutex_unlock(&import->lock);
+    if (wait)
+        ingress_await_room(import->intake->ingress, ROOM_WAIT_US, room_told, import);
     if (too_many)
         http_reply_problem(
             x, &(struct http_problem){.status = 413,

@@ -18,6 +18,7 @@ struct open_question {
     void (*stored)(void *self, const struct ingress_answer *answer);
     void (*order)(void *self, enum store_outcome outcome, const struct stored_order *order);
     void (*request)(void *self, enum store_outcome outcome, const struct stored_request *request);
+    void (*room)(void *self, bool room);
     void *self;
     struct uuid id, subject;
     uint8_t choice; // taken when it is asked: the order of asking doesn't hang on when answers come
@@ -98,6 +99,8 @@ void doubles_answer(struct double_connection *mhd)
         world.count--;
         if (q.stored != NULL)
             answer_stored(&q, q.choice);
+        else if (q.room != NULL)
+            q.room(q.self, q.choice % 4 != 0);
         else if (q.order != NULL)
             answer_order(&q, q.choice);
         else
@@ -140,6 +143,14 @@ bool ingress_accepts(struct ingress *ingress, int *ret_retry_after_s)
     (void)ingress;
     *ret_retry_after_s = 3;
     return fuzz_byte(&world.choices) < 250;
+}
+
+void ingress_await_room(struct ingress *ingress, int64_t max_us, void (*told)(void *self, bool room),
+                        void *self)
+{
+    (void)ingress;
+    FUZZ_CHECK(max_us > 0);
+    ask(&(struct open_question){.room = told, .self = self});
 }
 
 // ---- the store

@@ -344,6 +344,19 @@ def test_a_broker_away_delays_but_loses_nothing(intake):
     assert len({request.order_id for request in intake.requests(lambda _: True, taken + 1)}) == taken + 1
 
 
+def test_an_import_waits_for_the_publisher(stack):
+    """Faster than its lines are published, it is slowed down; it used to fail the lines that came meanwhile."""
+    stack.settings = {"intake": {"INGRESS_UNPUBLISHED_MAX": "1", "INGRESS_COMMIT_MAX": "5"}}
+    stack.up(["intake"])
+    intake = Intake(stack)
+    count = 5000
+    lines = "\n".join(json.dumps({"sku": f"Q-{n}", "kind": "STOCK", "base_unit": "pcs"}) for n in range(count))
+    results = intake.load("/v1/reference/products:import", lines)
+    assert results[-1]["summary"] == {"accepted": count, "repeated": 0, "refused": 0, "conflict": 0, "failed": 0}
+    intake.wait_published()
+    assert sum(stack.ends("reference.products").values()) == count
+
+
 def test_another_process_publishes_what_a_dead_one_left(intake):
     intake.stack.kill("kafka")
     ids = {intake.submit(order(f"K-{n}")) for n in range(30)}
