@@ -220,8 +220,9 @@ static void settle(struct batch *batch, const Orderclerk__V1__DeadLetter *letter
     struct dead_letter_row *row = NULL;
     while ((row = batch_next(batch, &dead_letter_table, DEAD_LETTER_KEY, value_text(in->key), row)) != NULL) {
         bool place = row->record_partition == letter->partition && row->record_offset == letter->offset;
-        bool same = bytes_is(row->service, letter->service) && bytes_is(row->topic, letter->topic) &&
-                    (letter->topic[0] == '\0' ? bytes_is(row->record_event_id, letter->record_event_id) : place);
+        bool same =
+            bytes_is(row->service, letter->service) && bytes_is(row->topic, letter->topic) &&
+            (letter->topic[0] == '\0' ? bytes_is(row->record_event_id, letter->record_event_id) : place);
         if (!same || row->settled)
             continue;
         batch_touch(batch, row);
