@@ -146,6 +146,8 @@ static void count(struct turn *turn, struct bytes sku, struct bytes warehouse,
 
 struct err inventory_decide_count(struct turn *turn, const Orderclerk__V1__CountDue *due)
 {
+    if (due->sku[0] == '\0')
+        return err_make(ERR_REJECT, "count_due.sku: missing");
     struct bytes sku = bytes_str(due->sku);
     struct stock_row *stock = turn_stock(turn, sku, bytes_str(due->warehouse));
     if (stock == NULL)

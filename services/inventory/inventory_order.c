@@ -393,6 +393,8 @@ struct err order_decide_receive(struct turn *turn, const Orderclerk__V1__Receive
 
 struct err order_decide_granted(struct turn *turn, const Orderclerk__V1__BackorderGranted *granted)
 {
+    if (granted->sku[0] == '\0')
+        return err_make(ERR_REJECT, "granted.sku: missing");
     struct order order = order_load(turn);
     int32_t line_no = (int32_t)granted->line_no;
     struct stock_row *stock = turn_stock(turn, bytes_str(granted->sku), bytes_str(granted->warehouse));
@@ -432,6 +434,8 @@ struct err order_decide_granted(struct turn *turn, const Orderclerk__V1__Backord
 
 struct err order_decide_returned(struct turn *turn, const Orderclerk__V1__ShareReturned *returned)
 {
+    if (returned->sku[0] == '\0')
+        return err_make(ERR_REJECT, "returned.sku: missing");
     struct order order = order_load(turn);
     int32_t line_no = (int32_t)returned->line_no;
     struct stock_row *stock = turn_stock(turn, bytes_str(returned->sku), bytes_str(returned->warehouse));

@@ -377,6 +377,31 @@ static void senseless_commands_are_rejected(void **state)
     }
 }
 
+// What the service writes itself always names one; a foreign record on its topic may not.
+static void news_without_a_product_is_rejected(void **state)
+{
+    struct harness *h = *state;
+    Orderclerk__V1__BackorderGranted granted = ORDERCLERK__V1__BACKORDER_GRANTED__INIT;
+    Orderclerk__V1__ShareReturned returned = ORDERCLERK__V1__SHARE_RETURNED__INIT;
+    Orderclerk__V1__CountDue due = ORDERCLERK__V1__COUNT_DUE__INIT;
+    Orderclerk__V1__InventoryInternal news[3];
+    for (unsigned i = 0; i < COUNT_OF(news); i++)
+        news[i] = (Orderclerk__V1__InventoryInternal)ORDERCLERK__V1__INVENTORY_INTERNAL__INIT;
+    news[0].body_case = ORDERCLERK__V1__INVENTORY_INTERNAL__BODY_GRANTED;
+    news[0].granted = &granted;
+    news[1].body_case = ORDERCLERK__V1__INVENTORY_INTERNAL__BODY_RETURNED;
+    news[1].returned = &returned;
+    news[2].body_case = ORDERCLERK__V1__INVENTORY_INTERNAL__BODY_COUNT_DUE;
+    news[2].count_due = &due;
+    for (unsigned i = 0; i < COUNT_OF(news); i++) {
+        harness_send(h, TOPIC_INVENTORY_INTERNAL, desk_order(i + 20), &news[i].base);
+        harness_run(h);
+        const Orderclerk__V1__DeadLetter *letter = (const void *)harness_take(h, TOPIC_DEAD_LETTERS, NULL);
+        assert_non_null(letter);
+        assert_true(letter->held);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -396,6 +421,7 @@ int main(void)
         TEST(waiting_is_given_up),
         TEST(same_command_again_same_answer),
         TEST(senseless_commands_are_rejected),
+        TEST(news_without_a_product_is_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
