@@ -77,8 +77,8 @@ const struct table timeline_part_table = {.name = "timeline_part",
                                           .check = timeline_part_check};
 
 static const struct column task_columns[] = {
-    COLUMN(struct task_row, task_id, COLUMN_TEXT, false),
     COLUMN(struct task_row, order_id, COLUMN_UUID, false),
+    COLUMN(struct task_row, task_id, COLUMN_TEXT, false),
     COLUMN(struct task_row, owner, COLUMN_TEXT, false),
     COLUMN(struct task_row, kind, COLUMN_TEXT, false),
     COLUMN(struct task_row, text_en, COLUMN_TEXT, true),
@@ -93,7 +93,7 @@ const struct table task_table = {.name = "task",
                                  .row_size = sizeof(struct task_row),
                                  .columns = task_columns,
                                  .column_count = COUNT_OF(task_columns),
-                                 .key_count = 1};
+                                 .key_count = 2};
 
 static const struct column stock_level_columns[] = {
     COLUMN(struct stock_level_row, key, COLUMN_TEXT, false),
