@@ -150,7 +150,7 @@ def test_the_document_knows_every_member_of_an_order(desk, currency):
     message = pb.order_state.OrderState()
     every_field(message)
     message.event_id, message.order_id, message.saga_revision, message.sequence, message.order.currency = str(uuid.uuid4()), ORDER, 1, 0, currency
-    message.definition, message.state = "standard", "VALIDATING"
+    message.source, message.definition, message.state = "orchestrator", "standard", "VALIDATING"
     desk.produce("order-state", ORDER, message.SerializeToString())
     wait_order(desk, 1)
     shown = desk.http("desk", "GET", f"/v1/orders/{ORDER}").json()
