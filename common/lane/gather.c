@@ -13,7 +13,7 @@
 #define RATE_WINDOW_US 200000 // over which the arrival rate is smoothed
 #define RATE_HALF      1000.0 // inputs per second at which the wait for company is half its longest
 #define DUE_RETRY_US   200000 // between attempts to get high watermarks
-#define DUE_READ_US    1000   // between looks whether enough has been read
+#define DUE_READ_US    20000  // between looks whether enough has been read
 #define HALVINGS_MAX   10     // of a batch of 1000: one input is left
 #define TRIES_MAX      5      // attempts of one batch before everything is dropped and claimed again
 
@@ -181,7 +181,7 @@ static void ask_watermarks(struct lane *lane, const int32_t *slots, size_t count
     free(high);
 }
 
-static bool read_far_enough(const struct lane *lane, int32_t p, size_t taken)
+static bool read_far_enough(const struct lane *lane, int32_t p)
 {
     const struct slot *slot = &lane->slots[p];
     for (size_t t = 0; t < lane->input_count; t++) {
@@ -190,23 +190,29 @@ static bool read_far_enough(const struct lane *lane, int32_t p, size_t taken)
             return false;
         if (slot->due_target[topic] == 0)
             continue; // an empty topic
-        int64_t at = slot->position[topic];
-        for (size_t i = 0; i < taken; i++) {
-            const struct raw *raw = &lane->stash.items[lane->stash.head + i];
-            if (raw->partition == p && raw->topic == topic)
-                at = raw->offset + 1;
-        }
-        if (at < 0)
-            at = slot->read_to[topic];
+        int64_t at = slot->due_reached[topic] < 0 ? slot->read_to[topic] : slot->due_reached[topic];
         if (at < slot->due_target[topic])
             return false;
     }
     return true;
 }
 
+// How far slots will have read with the first `taken` records of the stash.
+static void note_reached(struct lane *lane, const int32_t *slots, size_t count, size_t taken)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct slot *slot = &lane->slots[slots[i]];
+        memcpy(slot->due_reached, slot->position, sizeof slot->due_reached);
+    }
+    for (size_t i = 0; i < taken; i++) {
+        const struct raw *raw = &lane->stash.items[lane->stash.head + i];
+        lane->slots[raw->partition].due_reached[raw->topic] = raw->offset + 1;
+    }
+}
+
 // Slots whose deadlines may fire by the last answer; *ret_waiting: some still have to read on before they may.
-static size_t firing_by_answer(const struct lane *lane, const int32_t *due, size_t count, size_t taken,
-                               int32_t *ret_slots, bool *ret_waiting)
+static size_t firing_by_answer(const struct lane *lane, const int32_t *due, size_t count, int32_t *ret_slots,
+                               bool *ret_waiting)
 {
     size_t firing = 0;
     *ret_waiting = false;
@@ -214,7 +220,7 @@ static size_t firing_by_answer(const struct lane *lane, const int32_t *due, size
         const struct slot *slot = &lane->slots[due[i]];
         if (slot->next_due > lane->due_until || slot->due_target[lane->inputs[0]] == INT64_MAX)
             continue;
-        if (read_far_enough(lane, due[i], taken)) {
+        if (read_far_enough(lane, due[i])) {
             ret_slots[firing++] = due[i];
         } else {
             *ret_waiting = true;
@@ -236,12 +242,13 @@ static size_t firing_slots(struct lane *lane, size_t taken, int32_t *ret_slots)
         return count;
     }
     bool waiting;
-    size_t firing = firing_by_answer(lane, due, count, taken, ret_slots, &waiting);
+    note_reached(lane, due, count, taken);
+    size_t firing = firing_by_answer(lane, due, count, ret_slots, &waiting);
     // One answer is used up before the next is asked for: a target that moves on with every question is never reached.
     if (firing > 0 || waiting)
         return firing;
     ask_watermarks(lane, due, count, now);
-    return firing_by_answer(lane, due, count, taken, ret_slots, &waiting);
+    return firing_by_answer(lane, due, count, ret_slots, &waiting);
 }
 
 // ---- waiting

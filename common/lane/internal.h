@@ -142,7 +142,8 @@ struct slot {
     int64_t position[TOPIC_MAX]; // next offset to apply; -1: not known yet
     int64_t read_to[TOPIC_MAX];  // next offset to poll: position plus what is in the stash
     int64_t due_target[TOPIC_MAX];
-    int32_t careful; // inputs still to be run singly
+    int64_t due_reached[TOPIC_MAX]; // position, with what the batch under way takes; -1: not known yet
+    int32_t careful;                // inputs still to be run singly
     struct bytes suspect;
     int32_t suspect_tries;
     char suspect_text[64];

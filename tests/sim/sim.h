@@ -333,7 +333,9 @@ int64_t sim_reference_received(struct bytes sku); // goods that have been receiv
 
 // ---- sim_customer.c, sim_department.c: people, by what they see on the topics
 
-void sim_customer_heed(const struct sim_entry *entry);   // order-state
+void sim_customer_heed(const struct sim_entry *entry); // order-state
+void sim_customer_late(void);                          // orders are archived: somebody still wants something
+void sim_department_late(struct bytes order_id);
 void sim_customer_push(void);                            // faults are over: somebody looks after what waits
 void sim_operator_heed(const struct sim_entry *entry);   // dead-letters
 void sim_department_heed(const struct sim_entry *entry); // commands.departments

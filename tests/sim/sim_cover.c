@@ -110,6 +110,24 @@ static const struct {
 #undef UNREACHABLE_POINT
     {FAULT_COUNT, ""}};
 
+static const struct {
+    uint32_t rule;
+    const char *why;
+} rare_rules[] = {
+#define RARE_RULE(id, why) {id, why},
+#include "sim/sim_unreached.def"
+#undef RARE_RULE
+    {0, ""}};
+
+static bool rule_rare(uint32_t id)
+{
+    for (size_t i = 0; i < sizeof rare_rules / sizeof rare_rules[0]; i++) {
+        if (rare_rules[i].rule == id)
+            return true;
+    }
+    return false;
+}
+
 static bool rule_excused(uint32_t id)
 {
     for (size_t i = 0; i < sizeof unreachable_rules / sizeof unreachable_rules[0]; i++) {
@@ -128,7 +146,7 @@ static bool point_excused(enum fault_point point)
     return false;
 }
 
-static bool sim_branch_excused(enum sim_service_id service, const char *body)
+static bool body_excused(enum sim_service_id service, const char *message, const char *body)
 {
     static const struct {
         enum sim_service_id service;
@@ -139,7 +157,9 @@ static bool sim_branch_excused(enum sim_service_id service, const char *body)
 #undef UNREACHABLE_BODY
         {SIM_SERVICES, "", ""}};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
-        if (bodies[i].service == service && strcmp(bodies[i].body, body) == 0)
+        char name[128];
+        snprintf(name, sizeof name, "%s.%s", message, body);
+        if (bodies[i].service == service && strcmp(bodies[i].body, name) == 0)
             return true;
     }
     return false;
@@ -149,14 +169,15 @@ static bool sim_branch_excused(enum sim_service_id service, const char *body)
 
 static bool print_rules(bool complete)
 {
-    size_t reached = 0, excused = 0;
+    size_t reached = 0, excused = 0, rare = 0;
     bool good = true;
     for (size_t i = 0; i < saga_rules_v1_count; i++) {
         uint32_t id = saga_rules_v1[i].id;
         bool hit = sim_counts.rules[id] > 0;
         reached += hit;
         excused += rule_excused(id);
-        if (hit == rule_excused(id) && complete) {
+        rare += rule_rare(id) && !hit;
+        if (hit == rule_excused(id) && (hit || !rule_rare(id)) && complete) {
             printf("  rule %u is %s: %s\n", id,
                    hit ? "reached, and on the list of what can't be" : "never reached", saga_rules_v1[i].why);
             good = false;
@@ -167,9 +188,9 @@ static bool print_rules(bool complete)
         for (size_t e = 0; e < SAGA_EVENT_COUNT; e++)
             cells += sim_counts.cells[s][e] > 0;
     }
-    printf("coverage: %zu of %zu saga rules, %zu on the list of what can't be reached; %zu cells (state, "
-           "event)\n",
-           reached, saga_rules_v1_count, excused, cells);
+    printf("coverage: %zu of %zu saga rules, %zu can't be reached here, %zu are rare and weren't; %zu cells "
+           "(state, event)\n",
+           reached, saga_rules_v1_count, excused, rare, cells);
     return good;
 }
 
@@ -211,8 +232,10 @@ static bool print_branches(bool complete)
                 all++;
                 bool hit = sim_counts.branches[s][INPUT_MESSAGE][lane->inputs[i]][d->fields[k].id] > 0;
                 reached += hit;
-                if (!hit && complete && !sim_branch_excused(s, d->fields[k].name)) {
-                    printf("  %s never gets %s.%s\n", sim_service_name(s), d->short_name, d->fields[k].name);
+                if (hit == body_excused(s, d->short_name, d->fields[k].name) && complete) {
+                    printf("  %s %s %s.%s\n", sim_service_name(s),
+                           hit ? "is excused from getting, and gets" : "never gets", d->short_name,
+                           d->fields[k].name);
                     good = false;
                 }
             }

@@ -258,6 +258,20 @@ void sim_customer_push(void)
     }
 }
 
+// Orders are archived: one customer in two still wants out, one department in two still has an answer.
+void sim_customer_late(void)
+{
+    for (uint32_t i = 0; i < sim->plan->count; i++) {
+        struct sim_order *order = &sim->plan->orders[i];
+        if (!order->accepted)
+            continue;
+        if (i % 2 == 0)
+            cancel(order, 0);
+        else
+            sim_department_late(bytes_str(order->id_text));
+    }
+}
+
 // ---- dead letters that hold an order
 
 void sim_operator_heed(const struct sim_entry *entry)

@@ -23,6 +23,7 @@ struct parcel {
     bool stubborn; // refuses to cancel
     bool rogue;    // has shipped what it had said it would not
     bool less;     // a unit of each line is not found
+    bool vanished; // handed over, and never heard of again: a person settles it with the customer
 };
 
 struct sim_outside {
@@ -150,7 +151,8 @@ static void process(struct parcel *p)
     bool shuffled = !calm && sim_chance(r, 12);
     const char *lines = lines_of(p);
     int64_t at = (int64_t)sim_below(r, 30) * INSTANT_SECOND;
-    for (size_t i = 0; i < 6; i++) {
+    p->vanished = fate == 99 && !calm;
+    for (size_t i = 0; i < (p->vanished ? 4 : 6); i++) {
         const char *kind = way[i];
         if (i == 4 && fate < 8)
             report(p, "exception", "", at);
@@ -282,7 +284,7 @@ void sim_outside_push(const Orderclerk__V1__OrderState *doc)
             report(p, p->gone ? "cancel_rejected" : "cancel_accepted", "", 0);
         else if (here)
             report(p, "handed_over", lines_of(p), 0);
-        if (here || away)
+        if ((here || away) && !p->vanished)
             report(p, "delivered", "", INSTANT_HOUR);
     }
 }

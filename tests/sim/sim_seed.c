@@ -234,6 +234,11 @@ void sim_run(const struct sim_options *options)
         while (sim->now < archived && sim_turn())
             ;
         sim_check_end();
+        sim_customer_late();
+        instant over = sim->now + INSTANT_HOUR;
+        while (sim->now < over && sim_turn())
+            ;
+        sim_check_end();
     }
     sim_counts.steps += (uint64_t)sim->step;
     sim_counts.seeds++;
