@@ -44,10 +44,16 @@ class Clones:
                                "AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1")
         return [row[0] for row in rows]
 
+    def _columns(self, table: str) -> list[str]:
+        """As COPY takes them: without those that the database makes itself."""
+        return [row.attname for row in self._stack.sql("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+                                                       "AND NOT attisdropped AND attgenerated = '' ORDER BY attnum", table)]
+
     def _copy_out(self, table: str) -> list[bytes]:
         out = io.BytesIO()
+        names = ", ".join(f'"{name}"' for name in self._columns(table))
         with self._stack.connect() as connection, connection.cursor() as cursor:
-            cursor.copy_expert(f"COPY (SELECT * FROM {table}) TO STDOUT", out)
+            cursor.copy_expert(f"COPY (SELECT {names} FROM {table}) TO STDOUT", out)
         return out.getvalue().splitlines()
 
     def _mark_id(self, found: re.Match) -> bytes:
@@ -61,8 +67,7 @@ class Clones:
         rows = [row.split(b"\t") for row in self._copy_out(table) if any(found[0] in self._ids for found in UUID.finditer(row))]
         if not rows:
             return None
-        columns = [row.attname for row in self._stack.sql(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum", table)]
+        columns = self._columns(table)
         unique = _unique_columns(self._stack, table)
         for place, column in enumerate(columns):
             # Numbers, keys and hashes that tell orders apart without naming an id.
