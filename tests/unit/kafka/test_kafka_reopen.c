@@ -132,12 +132,12 @@ static void send_command(struct scene *s, uint64_t sequence)
                               .sequence = sequence,
                               .occurred_at = 1};
     struct bytes value = head_write(arena, &head, echo_command(""));
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        s->writer, RD_KAFKA_V_TOPIC("m.commands.validator.v1"),
-        RD_KAFKA_V_PARTITION(hash_partition(bytes_str(KEY), PARTITIONS)), RD_KAFKA_V_KEY(KEY, strlen(KEY)),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_END);
-    assert_int_equal(code, RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(s->writer, "m.commands.validator.v1", NULL);
+    assert_non_null(topic);
+    int failed = rd_kafka_produce(topic, hash_partition(bytes_str(KEY), PARTITIONS), RD_KAFKA_MSG_F_COPY,
+                                  (void *)(uintptr_t)value.data, value.size, KEY, strlen(KEY), NULL);
+    rd_kafka_topic_destroy(topic);
+    assert_int_equal(failed, 0);
     assert_int_equal(rd_kafka_flush(s->writer, 60000), RD_KAFKA_RESP_ERR_NO_ERROR);
     arena_free(arena);
 }
