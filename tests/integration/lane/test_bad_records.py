@@ -21,6 +21,8 @@ BODIES = {"orders": "orchestrator", "department-replies": "orchestrator", "comma
           "commands.fulfillment": "fulfillment", "commands.notifier": "notifier", "stock-changes": "inventory", "inventory-internal": "inventory",
           "warehouse-replies": "fulfillment"}
 SEQUENCED = {topic.name for topic in topics.read() if topic.mode == "SEQUENCED"}
+# Of what the test puts on dead-letters: see letters().
+WRITER = {topic.name: "test" if topic.name == "dead-letters" else topic.writers[0] for topic in topics.read()}
 COMPACTED = {topic.name for topic in topics.read() if topic.compacted}
 
 
@@ -35,9 +37,9 @@ def desk(stack, monkeypatch):
     return stack
 
 
-def head(order: str, **fields):
+def head(order: str, topic: str = "orders", **fields):
     """A message with the common fields and no body; every topic's message has these at the same places."""
-    return pb.orders.OrderRequest(event_id=str(uuid.uuid4()), order_id=order, source="intake", occurred_at_us=int(time.time() * 1e6), **fields)
+    return pb.orders.OrderRequest(event_id=str(uuid.uuid4()), order_id=order, source=WRITER[topic], occurred_at_us=int(time.time() * 1e6), **fields)
 
 
 def letters(stack) -> list:
@@ -80,12 +82,12 @@ def test_what_is_no_message_of_its_topic(desk):
     for topic, readers in READ.items():
         order = str(uuid.uuid4())
         numbered = {"sequence": 1} if topic in SEQUENCED else {}
-        bad = [(order, b"\xff\xfe not protobuf"), (order, b""), (str(uuid.uuid4()), head(order, **numbered).SerializeToString()), (order, b"\x0a\x03abc"),
+        bad = [(order, b"\xff\xfe not protobuf"), (order, b""), (str(uuid.uuid4()), head(order, topic, **numbered).SerializeToString()), (order, b"\x0a\x03abc"),
                (order, pb.orders.OrderRequest(order_id=order, **numbered).SerializeToString())]
         if topic in SEQUENCED:
-            bad.append((order, head(order).SerializeToString()))
+            bad.append((order, head(order, topic).SerializeToString()))
         if topic not in COMPACTED:  # there the broker itself refuses what has no key
-            bad.append((None, head(order, **numbered).SerializeToString()))
+            bad.append((None, head(order, topic, **numbered).SerializeToString()))
         for key, value in bad:
             record = desk.produce(topic, key, value)
             for reader in readers:
@@ -100,6 +102,22 @@ def test_what_is_no_message_of_its_topic(desk):
         assert desk.value(f"SELECT count(*) FROM {name}.key_state WHERE held IS NOT NULL") == 0
 
 
+def test_who_is_no_writer_of_a_topic(desk):
+    expected = Counter()
+    for topic, readers in READ.items():
+        order = str(uuid.uuid4())
+        message = head(order, topic, **({"sequence": 1} if topic in SEQUENCED else {}))
+        message.source = "desk" if topic == "department-replies" else "somebody"  # departments' programs are anybody but our services
+        record = desk.produce(topic, order, message.SerializeToString())
+        for reader in readers:
+            expected[reader, topic, record.partition(), record.offset()] += 1
+    found = wait_letters(desk, sum(expected.values()))
+    works(desk)
+    assert Counter(settled(letter) for letter in letters(desk)) == expected
+    for letter in found:
+        assert letter.reason == "WRONG_SOURCE" and f"{letter.topic} is written by {WRITER[letter.topic].replace('test', '')}" in letter.detail and not letter.held
+
+
 def test_a_body_of_an_unknown_type(desk):
     """A field that this version doesn't know: the record is kept, its order alone is held where it has a sequence to keep."""
     future = b"\xea\x3f\x03new"  # field 1021, length-delimited
@@ -107,7 +125,7 @@ def test_a_body_of_an_unknown_type(desk):
     for topic, reader in BODIES.items():
         order = str(uuid.uuid4())
         key = f"{order}@SH1" if topic == "stock-changes" else order
-        message = head(key, **({"sequence": 1} if topic in SEQUENCED else {}))
+        message = head(key, topic, **({"sequence": 1} if topic in SEQUENCED else {}))
         record = desk.produce(topic, key, message.SerializeToString() + future)
         expected[reader, topic, record.partition(), record.offset()] = (key, record.value())
     wait_letters(desk, len(expected))
