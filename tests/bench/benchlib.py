@@ -265,8 +265,16 @@ class Bench:
         self.rest()
 
     def rest(self) -> None:
-        """Nothing of what came before is under way."""
+        """Nothing of what came before is under way: mails are out, no lane has had anything for a second."""
         self.stack.wait(lambda: self.stack.value("SELECT count(*) FROM notifier.effect") == 0, 600, "mails to be out", 0.1)
+        before = -1.0
+
+        def still() -> bool:
+            nonlocal before
+            last, before = before, sum(totals.get("applied_total", 0) for totals in self.lane_totals().values())
+            return before == last
+
+        self.stack.wait(still, 600, "lanes to have nothing to do", 1.0)
 
     # ---- cost
     def cpu(self) -> dict[str, float]:

@@ -45,7 +45,7 @@ def idle(options: Options) -> dict:
 
         def transactions() -> dict[str, int]:
             return {row.usename: row.calls for row in bench.stack.sql(
-                "SELECT r.rolname AS usename, sum(s.calls)::bigint AS calls FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid GROUP BY 1")}
+                "SELECT r.rolname AS usename, sum(s.calls)::bigint AS calls FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE s.toplevel GROUP BY 1")}
 
         cpu, before = bench.cpu(), transactions()
         time.sleep(seconds)
