@@ -36,10 +36,11 @@ ORDERS_SHORT, ORDERS_LONG = 400, 2000  # of the hot product
 
 
 class Kind:
-    """A row of the fault table. short, long: how often; at_once: how many at a time, of different services."""
+    """A row of the fault table. short, long: how often; at_once: how many at a time, of different services; beside: likewise with
+    the kind before it."""
 
-    def __init__(self, name: str, short: int, long: int, jobs: Callable[[Run, int], list[Job]], at_once: int = 1):
-        self.name, self.short, self.long, self.jobs, self.at_once = name, short, long, jobs, at_once
+    def __init__(self, name: str, short: int, long: int, jobs: Callable[[Run, int], list[Job]], at_once: int = 1, beside: bool = False):
+        self.name, self.short, self.long, self.jobs, self.at_once, self.beside = name, short, long, jobs, at_once, beside
 
 
 def plain(resource: str, fault: Callable[[Run], None]) -> Callable[[Run, int], list[Job]]:
@@ -48,12 +49,12 @@ def plain(resource: str, fault: Callable[[Run], None]) -> Callable[[Run, int], l
 
 KINDS = [
     Kind("points", 1, 40, points.jobs, at_once=7),
-    Kind("kill", 20, 2000, processes.kill_jobs, at_once=2),
-    Kind("zombie", 2, 150, processes.zombie_jobs),
+    Kind("kill", 20, 2000, processes.kill_jobs, at_once=7, beside=True),
+    Kind("zombie", 2, 150, processes.zombie_jobs, at_once=7, beside=True),
+    Kind("network", 3, 200, network.jobs, at_once=7, beside=True),
     Kind("broker", 2, 300, plain("kafka", processes.kill_broker)),
     Kind("database", 2, 300, plain("postgres", processes.kill_database)),
     Kind("sessions", 2, 300, plain("postgres", processes.end_sessions)),
-    Kind("network", 3, 200, network.jobs, at_once=3),
     Kind("lines", 3, 200, network.line_jobs),
     Kind("pressure", 1, 100, pressure.jobs),
     Kind("messages", 1000, 500_000, messages.jobs),
@@ -84,6 +85,17 @@ def carry_out(run: Run, jobs: list[Job], at_once: int) -> None:
             done.result()
 
 
+def together(kinds: list[tuple[Kind, int]]) -> list[list[tuple[Kind, int]]]:
+    """Kinds that are made at the same time."""
+    groups: list[list[tuple[Kind, int]]] = []
+    for kind, times in kinds:
+        if kind.beside and groups and (groups[-1][0][0].beside or groups[-1][0][0].at_once > 1):
+            groups[-1].append((kind, times))
+        else:
+            groups.append([(kind, times)])
+    return groups
+
+
 def revision() -> str:
     done = subprocess.run(["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"], text=True, capture_output=True)
     return done.stdout.strip()
@@ -107,10 +119,10 @@ def one_round(folder: Path, options: argparse.Namespace, seed: int, kinds: list[
         load.start()
         rig.stack.wait(lambda: load.in_flight() >= WARM or load.errors, WARM_S, "orders under way", 0.1)
         print(f"seed {seed}: under load after {time.monotonic() - begun:.1f} s", flush=True)
-        for kind, times in kinds:
+        for group in together(kinds):
             since = time.monotonic()
-            carry_out(run, kind.jobs(run, times), kind.at_once)
-            print(f"{kind.name}: {time.monotonic() - since:.1f} s, {load.in_flight()} orders in flight", flush=True)
+            carry_out(run, [job for kind, times in group for job in kind.jobs(run, times)], max(kind.at_once for kind, _ in group))
+            print(f"{', '.join(kind.name for kind, _ in group)}: {time.monotonic() - since:.1f} s, {load.in_flight()} orders in flight", flush=True)
         since = time.monotonic()
         finish.finish(run)
         epochs.close()
@@ -137,7 +149,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--stock", type=int, default=500, help="of the hot product")
     parser.add_argument("--orders", type=int, help="of the hot product, at least")
     parser.add_argument("--at-once", type=int, default=40, help="unfinished orders of the hot product")
-    parser.add_argument("--rate", type=float, default=2.5, help="of the test data's 500 orders, a second")
+    parser.add_argument("--rate", type=float, default=3.0, help="of the test data's 500 orders, a second")
     parser.add_argument("--times", type=int, help="how often, instead of the table's number")
     options = parser.parse_args()
     options.orders = options.orders or (ORDERS_LONG if options.long else ORDERS_SHORT)

@@ -68,10 +68,9 @@ def next_build(run: Run) -> Path:
 
 def upgrade(run: Run, service: str) -> None:
     """One process after the other from N to N+1, then back: for a while two groups claim the same slots from each other."""
-    rig, stack = run.rig, run.rig.stack
+    stack = run.rig.stack
     with run.injection("rolling upgrade", service) as it:
         newer = next_build(run)
-        it.watch_batches(service, rig.owned(service))
         it.struck()
         try:
             for build in (newer, None):
@@ -83,11 +82,18 @@ def upgrade(run: Run, service: str) -> None:
 
 
 def _restart_all(run: Run, service: str, build: Path | None, it: Injection | None) -> None:
+    """The first one's slots must have a batch more after it has gone: what it did while it ended doesn't count."""
+    rig = run.rig
     for index in range(1, INSTANCES[service] + 1):
-        run.rig.stop(service, index)
-        run.rig.start(service, index, build=build)
-        run.rig.wait_ready(service, index)
-        if it is not None and it.line["recovered_s"] is None:
+        first = it is not None and it.line["recovered_s"] is None
+        rig.stop(service, index)
+        if first:
+            it.lap("stopped_s")
+            it.watch_batches(service, rig.owned(service))
+        rig.start(service, index, build=build)
+        rig.wait_ready(service, index)
+        if first:
+            it.lap("ready_s")
             it.recovered()
 
 

@@ -57,7 +57,7 @@ class Injection:
         self.run.folder.faults.write(**self.line)
         seconds = self.line["recovered_s"]
         print(f"  {self.what()}: {self.line['in_flight']} in flight, "
-              + (self.line.get("error") or ("" if seconds is None else f"work goes on after {seconds:.1f} s")), flush=True)
+              + (self.line.get("error") or ("" if seconds is None else f"work goes on after {seconds:.1f} s{self._laps()}")), flush=True)
         return error is not None and isinstance(error, Exception)
 
     def what(self) -> str:
@@ -91,6 +91,14 @@ class Injection:
         self._struck = time.monotonic()
         self.line["at"] = time.time()
         self.line["in_flight"] = self.run.load.in_flight()
+
+    def lap(self, name: str) -> None:
+        """When the fault had come so far, for whoever asks where the time went."""
+        self.line[name] = round(time.monotonic() - self._struck, 3)
+
+    def _laps(self) -> str:
+        laps = [f"{name[:-2]} {self.line[name]:.1f}" for name in ("stopped_s", "ready_s") if name in self.line]
+        return f" ({', '.join(laps)})" if laps else ""
 
     def wait(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
         end = time.monotonic() + timeout_s

@@ -17,7 +17,7 @@ from pathlib import Path
 import api
 import client
 from desk_run import DeskRun
-from oclocal import services
+from oclocal import postgres, services
 from wait import place_of
 
 from faultrun import hot
@@ -234,6 +234,8 @@ class Load:
     def _watch(self) -> None:
         while not self.ended.is_set() and not self.errors:
             self.refresh()
+            # What it had to do would be waited for in vain. (A database that is started too soon ends, and is started again.)
+            self.errors += [f"{name} ended by itself" for name in self.rig.fallen() if name != postgres.NAME]
             time.sleep(POLL_S)
 
     # ---- after

@@ -201,7 +201,12 @@ class Rig:
             return self.stack.process(name, index)
 
     def wait_ready(self, name: str, index: int = 1) -> None:
-        self.stack.wait_ready(name, index, READY_S) if name in INSTANCES else self.stack.wait_ready(name)
+        if name in INSTANCES:
+            self.stack.wait_ready(name, index, READY_S)
+            return
+        self.stack.wait_ready(name)
+        with self.lock:
+            self.expected[name] = self.stack.process(name)  # a database that was started too soon has been started again
 
     def _no_longer(self, name: str, index: int) -> None:
         self.expected.pop(name if name in (postgres.NAME, kafka.NAME) else services.instance(name, index), None)
