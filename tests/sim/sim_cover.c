@@ -232,10 +232,8 @@ static bool print_branches(bool complete)
                 all++;
                 bool hit = sim_counts.branches[s][INPUT_MESSAGE][lane->inputs[i]][d->fields[k].id] > 0;
                 reached += hit;
-                if (hit == body_excused(s, d->short_name, d->fields[k].name) && complete) {
-                    printf("  %s %s %s.%s\n", sim_service_name(s),
-                           hit ? "is excused from getting, and gets" : "never gets", d->short_name,
-                           d->fields[k].name);
+                if (!hit && complete && !body_excused(s, d->short_name, d->fields[k].name)) {
+                    printf("  %s never gets %s.%s\n", sim_service_name(s), d->short_name, d->fields[k].name);
                     good = false;
                 }
             }
