@@ -7,6 +7,7 @@ batch. What is counted is pg_stat_statements by role and the lane's own count of
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 import uuid
@@ -23,6 +24,7 @@ MANY = 500
 CNY = "CNY"
 CAUSE = str(uuid.uuid4())
 # Statements of a service's processes that belong to no batch: marking what is published while idle, upkeep, ingress.
+CONSTANT = re.compile(r"'[^']*'|\$?\b\d+\b")  # written as it is by a statement that was prepared before the statistics were reset
 OUTSIDE = (".slot s SET published_no", "maintain", "ingress", "advisory")
 
 
@@ -93,7 +95,11 @@ class Ward:
         batches, trips = self.lane("batches") - batches, self.lane("round_trips") - trips
         rows = self.stack.sql("SELECT s.query, s.calls FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = %s",
                               f"orderclerk_{self.name}")
-        return Counter({row.query: row.calls for row in rows if not any(word in row.query for word in OUTSIDE)}), trips, batches
+        calls: Counter = Counter()
+        for row in rows:
+            if not any(word in row.query for word in OUTSIDE):
+                calls[CONSTANT.sub("?", row.query)] += row.calls
+        return calls, trips, batches
 
 
 def check(ward: Ward, topic: str, make) -> None:
