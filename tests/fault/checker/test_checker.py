@@ -581,7 +581,8 @@ def test_a_mail_may_come_again_under_its_own_id():
     assert report.numbers["mails that came again"] == 2
 
 
-def test_what_was_injected_may_be_held_or_a_dead_letter():
+@pytest.mark.parametrize("reason", ["UNDECODABLE", "WRONG_SOURCE"])
+def test_what_was_injected_may_be_held_or_a_dead_letter(reason):
     world = World()
     number = world.catalogue["shipment-events"].number
     held = _append(world, "shipment-events", world.topics["shipment-events"][0], world.types["shipment-events"](
@@ -591,7 +592,7 @@ def test_what_was_injected_may_be_held_or_a_dead_letter():
     world.tables["orchestrator", "held"].append({"key": DONE, "topic": number, "partition": 0, "record_offset": held[1], "reason": "REJECTED"})
     world.row("orchestrator", "key_state", key=DONE).update(held="REJECTED", held_detail="unknown body")
     letter = world.types["dead-letters"](event_id=str(uuid.UUID(int=9)), order_id=DONE, source="orchestrator", service="orchestrator", topic="shipment-events",
-                                         partition=0, offset=garbage[1], key=DONE.encode(), reason="UNDECODABLE")
+                                         partition=0, offset=garbage[1], key=DONE.encode(), reason=reason)
     world.put("dead-letters", DONE, letter.SerializeToString(), 0)
     world.row("desk", "position", p=0, topic=24)["next_offset"] = 1
     world.tables["desk", "seen"].append({"id": letter.event_id, "key": DONE})

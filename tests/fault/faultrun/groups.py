@@ -78,7 +78,8 @@ def upgrade(run: Run, service: str) -> None:
         except Exception:
             _restart_all(run, service, None, None)  # never some of each for the rest of the run
             raise
-        assert stack.build_folder != newer
+        with run.rig.lock:  # another service's upgrade may be starting a process just now
+            assert stack.build_folder != newer
 
 
 def _restart_all(run: Run, service: str, build: Path | None, it: Injection | None) -> None:
