@@ -35,7 +35,7 @@ const struct setting common_setting_table[] = {
       "From connecting to the end of the headers."),
     S(http_body_deadline, SETTING_DURATION, "10s", 1000, INSTANT_HOUR,
       "From the headers to the end of the body; streamed bodies: of inactivity."),
-    S(session_timeout, SETTING_DURATION, "3s", INSTANT_SECOND, INSTANT_HOUR,
+    S(session_timeout, SETTING_DURATION, "3s", INSTANT_SECOND, 5 * INSTANT_MINUTE,
       "After this long without a sign of life a process's partitions go to others."),
     S(batch_max, SETTING_INT, "1000", 1, 10000, "Inputs per batch."),
     S(linger_max, SETTING_DURATION, "5ms", 0, INSTANT_SECOND,

@@ -113,6 +113,12 @@ static void undo(struct bytes order, const char *thing)
     *open = true;
 }
 
+// Money that came in and didn't go back; it may come in parts, and each part goes back for itself.
+static int64_t *money_in(struct bytes order)
+{
+    return &sim_map_at(&sim->check->undoing, sim_key2(2, order, bytes_str("payment")))->value.number;
+}
+
 static void check_inventory_command(struct bytes order, struct bytes value)
 {
     const Orderclerk__V1__InventoryCommand *c =
@@ -150,7 +156,9 @@ static void check_department_command(struct bytes order, struct bytes value)
         undo(order, c->cancel_plan->kind);
         break;
     case ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_CREDIT_NOTE:
-        undo(order, "payment");
+        *money_in(order) -= c->credit_note->amount_minor;
+        SIM_CHECK(I8_UNDONE_ONCE, c->credit_note->amount_minor > 0 && *money_in(order) >= 0,
+                  "more is paid back to %.*s than came in", (int)order.size, (const char *)order.data);
         break;
     default:
         break;
@@ -168,7 +176,7 @@ static void check_reply(struct bytes order, struct bytes value)
     if (r->body_case == ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PLAN_CONFIRMED)
         *undoing(order, r->plan_confirmed->kind) = false;
     if (r->body_case == ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PAYMENT_RECEIVED)
-        *undoing(order, "payment") = false;
+        *money_in(order) += r->payment_received->amount_minor;
 }
 
 static void check_release(struct bytes order, struct bytes value)
