@@ -30,6 +30,7 @@ struct sim_fault {
     // of a truncation
     int64_t read_to[SIM_PROCESSES_MAX]; // by place; -1: not meant
     const struct lane *lanes[SIM_PROCESSES_MAX];
+    int64_t epochs[SIM_PROCESSES_MAX]; // of the claim by which it reads
 };
 
 struct sim_faults {

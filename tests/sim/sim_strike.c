@@ -227,6 +227,7 @@ static void note_readers(struct sim_fault *f)
         if (p == NULL || !p->alive || p->lane->phase != LANE_RUNNING || !p->lane->slots[f->partition].owned)
             continue;
         f->lanes[i] = p->lane;
+        f->epochs[i] = p->lane->slots[f->partition].epoch;
         f->read_to[i] = p->lane->slots[f->partition].read_to[f->topic];
     }
 }
@@ -280,6 +281,8 @@ static void restore(struct sim_fault *f)
         const struct slot *slot = &p->lane->slots[f->partition];
         int64_t low = sim_bus_low(f->topic, f->partition);
         if (!slot->owned || p->lane->phase != LANE_RUNNING || f->read_to[i] < 0 || f->read_to[i] >= low)
+            continue;
+        if (slot->epoch != f->epochs[i]) // claimed again since, where another process has read on meanwhile
             continue;
         SIM_CHECK(TRUNCATION_STOPS, slot->read_to[f->topic] <= low || slot->stopped,
                   "%s-%d has read on to %lld though records from %lld are lost", sim_service_name(p->service),
