@@ -254,6 +254,8 @@ struct sim_answer {
     int64_t delay_us; // until the caller knows
 };
 struct sim_answer sim_outside_call(const struct effect_call *call);
+// Who says that a withdrawal is done by hand has made sure on the telephone: what hasn't left stays. False: some of it has left.
+bool sim_outside_withdraw(const Orderclerk__V1__OrderState *doc);
 void sim_outside_push(const Orderclerk__V1__OrderState *doc); // faults are over: goods leave and arrive
 void sim_outside_start(void);
 void sim_outside_free(void);

@@ -156,7 +156,12 @@ static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY,
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_CANCEL,
         ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_WRITE_OFF};
-    return exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
+    Orderclerk__V1__OperatorExit exit = exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
+    if (exit != ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED || order->snapshot.data == NULL)
+        return exit;
+    const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
+        arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
+    return sim_outside_withdraw(doc) ? exit : ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY;
 }
 
 // What a customer does unasked.

@@ -268,6 +268,27 @@ struct sim_answer sim_outside_call(const struct effect_call *call)
 }
 
 // Faults are over: what the order still waits for leaves and arrives, whatever had become of it.
+static struct parcel *being_withdrawn(const Orderclerk__V1__ShipmentState *shipment)
+{
+    return strcmp(shipment->cancel_request, "REQUESTED") == 0 ? parcel_of(bytes_str(shipment->shipment_id))
+                                                              : NULL;
+}
+
+bool sim_outside_withdraw(const Orderclerk__V1__OrderState *doc)
+{
+    for (size_t i = 0; i < doc->n_shipments; i++) {
+        const struct parcel *p = being_withdrawn(doc->shipments[i]);
+        if (p != NULL && p->gone)
+            return false;
+    }
+    for (size_t i = 0; i < doc->n_shipments; i++) {
+        struct parcel *p = being_withdrawn(doc->shipments[i]);
+        if (p != NULL)
+            p->kept = true;
+    }
+    return true;
+}
+
 void sim_outside_push(const Orderclerk__V1__OrderState *doc)
 {
     for (size_t i = 0; i < doc->n_shipments; i++) {
