@@ -62,6 +62,11 @@ class Writer:
         def report(error, record) -> None:
             if error is None:
                 done()
+            elif error.fatal():
+                raise RuntimeError(f"{self._topic}: {error}")
+            else:  # after a long stop, say: nothing that is owed gets lost
+                print(f"written again, since {error}", flush=True)
+                self.write(key, value, headers, done)
 
         while True:
             try:

@@ -258,17 +258,26 @@ class Stack(local.Stack):
     def produce(self, topic: str, key: str | bytes | None, value: bytes | None, headers: dict[str, str | bytes] | None = None,
                 partition: int | None = None) -> confluent_kafka.Message:
         """Writes one record, to the partition that Java's clients would choose, and returns it as the broker took it."""
+        return self.produce_all(topic, [(key, value)], headers, partition)[0]
+
+    def produce_all(self, topic: str, records: Iterable[tuple[str | bytes | None, bytes | None]], headers: dict[str, str | bytes] | None = None,
+                    partition: int | None = None) -> list[confluent_kafka.Message]:
+        """The same of several records, in order; the broker has all of them when it returns."""
         self._producer = self._producer or confluent_kafka.Producer(
             {"bootstrap.servers": self.kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 0})
-        reports: list = []
+        messages: list[confluent_kafka.Message] = []
+
+        def report(error, message) -> None:
+            assert error is None, f"{topic}: {error}"
+            messages.append(message)
+
         more = {} if partition is None else {"partition": partition}
-        self._producer.produce(self.topic(topic), value, key, headers=headers or {},
-                               on_delivery=lambda error, message: reports.append((error, message)), **more)
+        count = 0
+        for count, (key, value) in enumerate(records, 1):
+            self._producer.produce(self.topic(topic), value, key, headers=headers or {}, on_delivery=report, **more)
         self._producer.flush(CONSUME_TIMEOUT_S)
-        assert reports, f"no delivery report from the broker for a record of {topic}"
-        error, message = reports[0]
-        assert error is None, f"{topic}: {error}"
-        return message
+        assert len(messages) == count, f"the broker has taken {len(messages)} of {count} records of {topic}"
+        return messages
 
     def consumer(self, *names: str, group: str | None = None) -> confluent_kafka.Consumer:
         """Reads from the beginning; without a group by assignment, so that it never disturbs one. The caller closes it."""

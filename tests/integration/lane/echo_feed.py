@@ -30,15 +30,15 @@ class Feeder:
         self.sent = dict.fromkeys(self.orders, 0)
 
     def send(self, count: int) -> None:
+        records: list[tuple[str, bytes]] = []
         for _ in range(count):
             open_orders = [order for order in self.orders if self.sent[order] < PER_ORDER]
             if not open_orders:
-                return
+                break
             order = self.random.choice(open_orders)
             self.sent[order] += 1
-            value = command(order, self.sent[order])
-            for _ in range(self.random.choice((1, 1, 1, 2))):
-                self.stack.produce("commands.validator", order, value)
+            records += [(order, command(order, self.sent[order]))] * self.random.choice((1, 1, 1, 2))
+        self.stack.produce_all("commands.validator", records)
 
     def total(self) -> int:
         return sum(self.sent.values())

@@ -75,8 +75,8 @@ class Ward:
         until = self.lane(count) + len(messages)
         self.stack.wait(self.settled, 60, "a quiet lane")
         self.stack.pause(self.name)
-        # Nothing is sent before flush() asks for it: the linger is longer than producing can take, and the leader is known.
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.stack.kafka.bootstrap, "linger.ms": 60000, "batch.num.messages": 10000,
+        # Nothing is sent before the last is there: the linger is longer than producing can take, and the leader is known.
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.stack.kafka.bootstrap, "linger.ms": 60000, "batch.num.messages": len(messages),
                                              "batch.size": 4 << 20, "log_level": 0})
         producer.list_topics(self.stack.topic(topic), 60)
         for key, message in messages.items():
