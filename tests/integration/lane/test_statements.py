@@ -118,14 +118,28 @@ def check(ward: Ward, topic: str, make) -> None:
 
 
 @pytest.fixture
+def warded(stack, monkeypatch):
+    """Makes wards. They leave their groups at the end: the next one of the same service would wait for a session's whole time."""
+    made: list[Ward] = []
+
+    def make(name: str, **settings: str) -> Ward:
+        made.append(Ward(stack, name, monkeypatch, **settings))
+        return made[-1]
+
+    yield make
+    for ward in made:
+        stack.stop(ward.name)
+
+
+@pytest.fixture
 def silent():
     """An address that takes connections and never says a word: what is asked for there stays under way."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_validator(stack, monkeypatch):
-    ward = Ward(stack, "validator", monkeypatch)
+def test_validator(stack, warded):
+    ward = warded("validator")
     made = {"reference.calendars": ("CN", pb.reference.Calendar(calendar_id="CN", zone="Asia/Shanghai", cutoff="16:00", saga_revision=1)),
             "reference.customers": ("C1", pb.reference.Customer(customer_id="C1", company="示例设计工作室", price_list="CN", max_net_days=30, country="CN",
                                                                terms=["PAYMENT_KIND_NET"], credit_limit_minor=1000000, saga_revision=1)),
@@ -140,8 +154,8 @@ def test_validator(stack, monkeypatch):
     assert stack.value("SELECT count(*) FROM validator.effect") == 0, "the orders were judged, not looked up"
 
 
-def test_inventory(stack, monkeypatch):
-    ward = Ward(stack, "inventory", monkeypatch)
+def test_inventory(stack, warded):
+    ward = warded("inventory")
     ward.feed("reference.products", {"PEN-01": pb.reference.Product(**head("PEN-01", "intake", saga_revision=1), sku="PEN-01")})
     change = pb.stock.StockChange(**head("PEN-01@SH1", "intake"), sku="PEN-01", warehouse="SH1", received={"quantity": 10000})
     ward.feed("stock-changes", {"PEN-01@SH1": change})
@@ -150,8 +164,8 @@ def test_inventory(stack, monkeypatch):
     assert stack.value("SELECT sum(reserved)::bigint FROM inventory.stock") == 2 + MANY
 
 
-def test_fulfillment(stack, monkeypatch, silent):
-    ward = Ward(stack, "fulfillment", monkeypatch)
+def test_fulfillment(stack, warded, silent):
+    ward = warded("fulfillment")
     ward.feed("reference.warehouses", {"SH1": pb.reference.Warehouse(**head("SH1", "intake", saga_revision=1), warehouse="SH1", adapter="http",
                                                                     url=f"http://{silent}", secret="whsec_b3JkZXJjbGVyay10ZXN0LXdhcmVob3VzZS1zZWNyZXQ=")})
     check(ward, "commands.fulfillment", lambda key: pb.commands.FulfillmentCommand(**head(key, sequence=1), release={
@@ -160,16 +174,16 @@ def test_fulfillment(stack, monkeypatch, silent):
     assert stack.value("SELECT count(*) FROM fulfillment.effect") == 2 + MANY
 
 
-def test_notifier(stack, monkeypatch, silent):
-    ward = Ward(stack, "notifier", monkeypatch, SMTP_URL=f"smtp://{silent}")
+def test_notifier(stack, warded, silent):
+    ward = warded("notifier", SMTP_URL=f"smtp://{silent}")
     values = [{"name": name, "value": value} for name, value in (("order_no", "OC-1"), ("customer_po", "PO-1"), ("company", "示例"), ("contact", "林一"))]
     check(ward, "commands.notifier", lambda key: pb.commands.NotifierCommand(**head(key, sequence=1, causation_id=str(uuid.uuid4())), order_no="OC-1", notify={
         "kind": "received", "channel": "email", "recipient": "studio@example.com", "locale": "zh-CN", "values": values}))
     assert stack.value("SELECT count(*) FROM notifier.effect") == 2 + MANY
 
 
-def test_orchestrator(stack, monkeypatch):
-    ward = Ward(stack, "orchestrator", monkeypatch)
+def test_orchestrator(stack, warded):
+    ward = warded("orchestrator")
     check(ward, "orders", lambda key: pb.orders.OrderRequest(**head(key, "intake"), request_id=str(uuid.uuid4()), actor="customer:C1", submit={"order": order()}))
     assert stack.value("SELECT count(*) FROM orchestrator.saga") == 2 + MANY
 
@@ -179,19 +193,19 @@ def state(key: str):
                                      state_since_us=1, order=order(), tasks=[{"task_id": f"{key}:1", "owner": "sales", "kind": "REVIEW", "since_us": 1}])
 
 
-def test_desk(stack, monkeypatch):
-    check(Ward(stack, "desk", monkeypatch), "order-state", state)
+def test_desk(stack, warded):
+    check(warded("desk"), "order-state", state)
     assert stack.value("SELECT count(*) FROM desk.order_row") == 2 + MANY
 
 
-def test_intake(stack, monkeypatch):
-    check(Ward(stack, "intake", monkeypatch), "order-state", state)
+def test_intake(stack, warded):
+    check(warded("intake"), "order-state", state)
     assert stack.value("SELECT count(*) FROM intake.order_view") == 2 + MANY
 
 
-def test_commands_sent_again(stack, monkeypatch):
+def test_commands_sent_again(stack, warded):
     """Silence heals: what was applied before is answered from the outbox, and 500 such commands read it together."""
-    ward = Ward(stack, "inventory", monkeypatch)
+    ward = warded("inventory")
     ward.feed("reference.products", {"PEN-01": pb.reference.Product(**head("PEN-01", "intake", saga_revision=1), sku="PEN-01")})
     orders = {key: pb.commands.InventoryCommand(**head(key, sequence=1), release={"reason": "test"}) for key in keys(stack, 1 + MANY)}
     ward.feed("commands.inventory", orders)
