@@ -47,8 +47,8 @@ class Costs:
 
 
 BUDGET = {
-    SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=75000, kafka_records=58),
-    TOGETHER: Costs(statements=2.2, round_trips=0.6, row_operations=120, wal_bytes=60000, kafka_records=56),
+    SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=90000, kafka_records=58),
+    TOGETHER: Costs(statements=2.2, round_trips=0.6, row_operations=120, wal_bytes=68000, kafka_records=56),
 }
 
 
