@@ -487,6 +487,10 @@ struct err attempt_run(struct lane *lane, const struct work *work, struct done *
     size_t units = work->raw_count + work->result_count + (work->due_slot_count > 0 ? work->due_limit : 0);
     if (units > 1)
         return bisect(lane, work, ret_done);
+    // Two processes may make the same row of a shared table at the same moment: what the other has written is read now.
+    e = attempt_once(lane, work, ret_done);
+    if (e.class != ERR_REJECT)
+        return e;
     LOG(LOG_ERROR, "the database refuses an input", log_s("error", e.text));
     // It is refused with the database's word; when what the service does about that is refused too, its key is just held.
     struct work alone = *work;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 bool echo_accept_rejects, echo_reject_results;
+unsigned echo_races;
 
 static const char *echo_check(const void *row)
 {
@@ -120,7 +121,7 @@ static struct err decide(struct batch *batch, const struct input *in)
         ask(batch, row);
     if (strcmp(what, "give up") == 0 && has_asked)
         batch_effect_cancel(batch, asked);
-    if (strcmp(what, "fail") == 0)
+    if (strcmp(what, "fail") == 0 || (strcmp(what, "race") == 0 && echo_races > 0 && echo_races-- > 0))
         row->count = 1000;
     return err_ok();
 }

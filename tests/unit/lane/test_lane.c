@@ -456,6 +456,19 @@ static void what_the_database_refuses_is_found_and_held(void **state)
     assert_non_null(strstr(dead_letter(h)->detail, "echo_count"));
 }
 
+// What another process has written at the same moment is there at the next look: nothing is held for that.
+static void a_row_that_another_was_quicker_to_make_is_read(void **state)
+{
+    struct harness *h = *state;
+    echo_races = 1;
+    send(h, A, "race", 0, false);
+    harness_run(h);
+    assert_int_equal(echo_races, 0);
+    assert_int_equal(count_of(h, A), 1);
+    assert_int_equal(answers(h, A, NULL), 1);
+    assert_int_equal(held(h, A), 0);
+}
+
 static struct bytes last_of(struct harness *h, const char *key)
 {
     struct uuid id;
@@ -647,6 +660,7 @@ int main(void)
         T(effects_are_called_until_they_succeed),
         T(a_cancelled_effect_may_still_be_called_in_vain),
         T(what_the_database_refuses_is_found_and_held),
+        T(a_row_that_another_was_quicker_to_make_is_read),
         T(a_deadline_that_is_refused_goes_another_way),
         T(a_deadline_with_no_way_left_holds_its_key),
         T(a_deadline_can_be_discarded),
