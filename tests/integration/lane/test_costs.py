@@ -3,8 +3,9 @@ row operations, WAL and Kafka records, from its acceptance to COMPLETED, with ev
 
 Singly: one order after the other, so that nearly every batch is of one input. Together: 500 orders go through the services in
 turns. While one works the others are stopped (SIGSTOP), and each finds what the turns before have made at once. The budgets
-are what was measured, with a little headroom for batches that the broker delivers in two pieces; a change that breaks one
-either costs too much or says here what it costs and why.
+are what was measured, with headroom: 500 together take 1.3 statements an order where each service finds them in one piece, and
+up to 2.7 were seen where a busy broker delivered them in several. A change that breaks a budget either costs too much or says
+here what it costs and why.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Costs:
 
 BUDGET = {
     SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=90000, kafka_records=58),
-    TOGETHER: Costs(statements=2.2, round_trips=0.6, row_operations=120, wal_bytes=68000, kafka_records=56),
+    TOGETHER: Costs(statements=4, round_trips=1.2, row_operations=120, wal_bytes=68000, kafka_records=56),
 }
 
 
