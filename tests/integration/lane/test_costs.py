@@ -48,8 +48,8 @@ class Costs:
 
 
 BUDGET = {
-    SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=90000, kafka_records=58),
-    TOGETHER: Costs(statements=4, round_trips=1.2, row_operations=120, wal_bytes=68000, kafka_records=56),
+    SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=90000, kafka_records=60),
+    TOGETHER: Costs(statements=4, round_trips=1.2, row_operations=130, wal_bytes=68000, kafka_records=58),
 }
 
 
