@@ -17,5 +17,6 @@ extern const struct lane_service echo_service;
 // by decide, by the CHECK, and by the CHECK once more when it is refused; else what is told of the refusal is in `last`.
 ProtobufCMessage *echo_command(const char *remarks);
 extern bool echo_reject_results; // of effects
-extern unsigned echo_races;      // how often the row of "race" is refused like that of "fail": another process was quicker
+extern unsigned
+    echo_races; // how often the row of "race" is refused like that of "fail": another process was quicker
 extern bool echo_accept_rejects; // what was refused is accepted from now on (a mended program)
