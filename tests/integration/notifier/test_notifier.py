@@ -101,7 +101,7 @@ def test_a_mail_server_in_trouble_gets_it_later_and_once_by_id(office):
     orders = [str(uuid.uuid4()) for _ in range(20)]
     for order in orders:
         office.notify(order, "received")
-    mails = office.mails(len(orders), timeout_s=60)
+    mails = office.mails(len(orders), timeout_s=180)
     assert {mail["order"] for mail in mails} == set(orders)
     records = office.stack.consume("notification-events", until=lambda them: len({record.key() for record in them}) == len(orders))
     told = [pb.notification_events.NotificationEvent.FromString(record.value()) for record in records]
@@ -141,7 +141,7 @@ def test_a_killed_notifier_sends_everything_and_repeats_only_by_id(office):
     def all_there():
         mails = office.mails(1)
         return mails if {mail["order"] for mail in mails} == set(orders) else None
-    mails = office.stack.wait(all_there, 60, "all mails")
+    mails = office.stack.wait(all_there, 180, "all mails")
     by_order = defaultdict(set)
     for mail in mails:
         by_order[mail["order"]].add(mail["message_id"])
