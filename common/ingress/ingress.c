@@ -122,6 +122,11 @@ static void tell_waiting(struct ingress *g, bool end)
 {
     int retry_after_s;
     struct room_wait *told = NULL;
+    pthread_mutex_lock(&g->lock);
+    bool nobody = g->waits == NULL;
+    pthread_mutex_unlock(&g->lock);
+    if (nobody)
+        return;
     bool room = !end && ingress_accepts(g, &retry_after_s);
     int64_t now = monotonic();
     pthread_mutex_lock(&g->lock);

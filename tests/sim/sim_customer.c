@@ -149,6 +149,12 @@ static void exit_order(struct sim_order *order, Orderclerk__V1__OperatorExit exi
     ask(order, request, "exit", order->exits++, after_us);
 }
 
+static const Orderclerk__V1__OrderState *newest(const struct sim_order *order)
+{
+    return orderclerk__v1__order_state__unpack(arena_protobuf(sim->arena), order->snapshot.size,
+                                               order->snapshot.data);
+}
+
 static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
 {
     static const Orderclerk__V1__OperatorExit exits[] = {
@@ -159,9 +165,7 @@ static Orderclerk__V1__OperatorExit some_exit(struct sim_order *order)
     Orderclerk__V1__OperatorExit exit = exits[sim_below(&order->random, order->exits < 3 ? 2 : 4)];
     if (exit != ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_PROCEED || order->snapshot.data == NULL)
         return exit;
-    const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
-        arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
-    return sim_outside_withdraw(doc) ? exit : ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY;
+    return sim_outside_withdraw(newest(order)) ? exit : ORDERCLERK__V1__OPERATOR_EXIT__OPERATOR_EXIT_RETRY;
 }
 
 // What a customer does unasked.
@@ -229,8 +233,7 @@ void sim_customer_heed(const struct sim_entry *entry)
         exit_order(order, some_exit(order), 10 * INSTANT_MINUTE + patience(&order->random));
     if (!asked || order->answers >= ANSWERS_MAX)
         return;
-    const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
-        arena_protobuf(sim->arena), entry->record.value.size, entry->record.value.data);
+    const Orderclerk__V1__OrderState *doc = newest(order);
     if (bytes_is(state, "AWAITING_CUSTOMER"))
         answer_questions(order, doc);
     else
@@ -248,8 +251,7 @@ void sim_customer_push(void)
         if (bytes_is(state, "COMPLETED") || bytes_is(state, "REJECTED") || bytes_is(state, "CANCELLED") ||
             bytes_is(state, "ARCHIVED"))
             continue;
-        const Orderclerk__V1__OrderState *doc = orderclerk__v1__order_state__unpack(
-            arena_protobuf(sim->arena), order->snapshot.size, order->snapshot.data);
+        const Orderclerk__V1__OrderState *doc = newest(order);
         sim_outside_push(doc);
         if (bytes_is(state, "IN_PRODUCTION") || bytes_is(state, "IN_FULFILMENT") ||
             bytes_is(state, "PARTIALLY_SHIPPED"))

@@ -23,8 +23,8 @@ pb = load()
 MANY = 500
 CNY = "CNY"
 CAUSE = str(uuid.uuid4())
-# Statements of a service's processes that belong to no batch: marking what is published while idle, upkeep, ingress.
 CONSTANT = re.compile(r"'[^']*'|-?\$?\b\d+\b|\b(?:true|false|NULL)\b")  # written as it is by a statement that was prepared before the statistics were reset
+# Statements of a service's processes that belong to no batch: marking what is published while idle, upkeep, ingress.
 OUTSIDE = (".slot s SET published_no", "maintain", "ingress", "advisory")
 
 
