@@ -60,7 +60,7 @@ static struct bytes marked_again(struct arena *arena, const Orderclerk__V1__Outb
     struct head head;
     struct err e = head_read(bytes_of(r->value.data, r->value.len), &head);
     if (!err_is(&e) && head.again) // found where it was sent again before: every copy is the same
-        return bytes_of(r->value.data, r->value.len);
+        return arena_bytes(arena, bytes_of(r->value.data, r->value.len));
     uint8_t *value = arena_alloc(arena, r->value.len + 2);
     memcpy(value, r->value.data, r->value.len);
     value[r->value.len] = 8 << 3;
@@ -205,15 +205,18 @@ static void step_back(struct search *search)
     search->earlier_count = 0;
 }
 
+// By sequence, which is what a reader of one topic and key needs; a copy is in a later batch than records after it.
 static int found_order(const void *x, const void *y)
 {
     const struct found *a = x;
     const struct found *b = y;
+    if (a->out.sequence != b->out.sequence)
+        return a->out.sequence > b->out.sequence ? 1 : -1;
     int order = number_order(&a->batch_no, &b->batch_no);
     return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
 }
 
-// Oldest first, as they were sent; what is asked for twice, or on its way already, goes once.
+// What is asked for twice, or on its way already, goes once.
 static void send_found(struct hunt *hunt)
 {
     struct batch *batch = hunt->batch;

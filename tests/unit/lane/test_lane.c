@@ -199,6 +199,24 @@ static void resend_on_control(void **state)
     }
 }
 
+// Copies that share a batch with something new are found by the next search, and at some time the first ones no longer are.
+static void a_copy_is_sent_again(void **state)
+{
+    enum { MANY = 40 };
+    struct harness *h = *state;
+    for (uint64_t last = 1; last <= MANY; last++) {
+        send(h, A, "", 0, false);
+        control(h, A, ORDERCLERK__V1__CONTROL__BODY_RESEND); // in the same batch
+        uint64_t copies = 0;
+        struct head head;
+        while (harness_take(h, TOPIC_VALIDATION_EVENTS, &head) != NULL) {
+            copies += head.again;
+            assert_int_equal(head.sequence, head.again ? copies : last);
+        }
+        assert_int_equal(copies, last - 1);
+    }
+}
+
 // However long ago it was: more batches than key_state names, several times over.
 static void old_records_are_sent_again_too(void **state)
 {
@@ -647,6 +665,7 @@ int main(void)
         T(foreign_records_are_known_by_id),
         T(again_brings_the_same_answer),
         T(resend_on_control),
+        T(a_copy_is_sent_again),
         T(old_records_are_sent_again_too),
         T(a_gap_is_held_until_it_is_filled),
         T(an_old_gap_asks_the_writer_again),
