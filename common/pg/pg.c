@@ -157,7 +157,7 @@ static const char *keyword_get(const PQconninfoOption *given, const char *name)
 static PGconn *connect_with(const PQconninfoOption *given, const char *application, const char *settings)
 {
     static const char *const defaults[][2] = {
-        {"connect_timeout", "3"},    {"keepalives", "1"},
+        {"connect_timeout", "10"},   {"keepalives", "1"},
         {"keepalives_idle", "2"},    {"keepalives_interval", "1"},
         {"keepalives_count", "3"},   {"tcp_user_timeout", "5000"},
         {"client_encoding", "UTF8"}, {"target_session_attrs", "read-write"},
