@@ -317,6 +317,26 @@ static void test_plan_infeasible(void **state)
     assert_int_equal(life_count(life, "Plan"), 4);
 }
 
+static void test_money_asked_for_is_not_asked_for_again(void **state)
+{
+    struct life *life = *state;
+    life_mute(life, "PaymentDue"); // finance has not written down yet what comes in
+    start_standard(life, "Plan", "REGISTERED");
+    Orderclerk__V1__PlanInfeasible *plan = MESSAGE(life, plan_infeasible);
+    plan->kind = (char *)"WAREHOUSE";
+    plan->earliest_date = (char *)"2026-12-20";
+    life_mute(life, "PaymentDue");
+    life_reply(life, "warehouse", ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PLAN_INFEASIBLE, &plan->base);
+    life_answer(life, life->doc->violations[0]->field, "2026-12-20");
+    life_run(life);
+    assert_string_equal(life->doc->payment_state, "UNPAID");
+    assert_int_equal(life_count(life, "Plan"), 4); // registered a second time
+    life_unmute(life);
+    life_complete(life);
+    assert_int_equal(life_count(life, "PaymentDue"), 1);
+    assert_int_equal(life->doc->paid_minor, life->doc->total_minor);
+}
+
 static void test_plan_infeasible_and_no_answer(void **state)
 {
     struct life *life = *state;
@@ -410,6 +430,7 @@ int main(void)
         LIFE(test_review_changes),
         LIFE(test_review_rejects),
         LIFE(test_plan_infeasible),
+        LIFE(test_money_asked_for_is_not_asked_for_again),
         LIFE(test_plan_infeasible_and_no_answer),
         LIFE(test_credit_refused_then_good),
         LIFE(test_credit_is_checked_again_before_release),

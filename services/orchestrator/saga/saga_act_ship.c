@@ -356,12 +356,18 @@ static void ask_money(struct saga_run *run, const char *invoice_no, int64_t amou
     saga_step_ask(run, SAGA_STEP_PAYMENT, "", id);
 }
 
+// An order that is registered again after its customer has changed it: what was asked for may still be on its way.
 ACT(ask_prepayment)
 {
-    const Orderclerk__V1__OrderState *doc = run->doc;
-    if (terms_of(doc) == ORDERCLERK__V1__PAYMENT_KIND__PAYMENT_KIND_PREPAID &&
-        doc->paid_minor < doc->total_minor)
-        ask_money(run, "", doc->total_minor - doc->paid_minor, "");
+    Orderclerk__V1__OrderState *doc = run->doc;
+    if (terms_of(doc) != ORDERCLERK__V1__PAYMENT_KIND__PAYMENT_KIND_PREPAID)
+        return;
+    const int64_t asked =
+        doc->prepayment_asked_minor > doc->paid_minor ? doc->prepayment_asked_minor : doc->paid_minor;
+    if (asked >= doc->total_minor)
+        return;
+    ask_money(run, "", doc->total_minor - asked, "");
+    doc->prepayment_asked_minor = doc->total_minor;
 }
 
 // An undone order whose goods left all the same was never billed ahead, or has its money back.
