@@ -358,6 +358,7 @@ bool sim_faults_effect(struct sim_process *process, enum fault_point point); // 
 bool sim_faults_injected(struct bytes event_id);                             // a record that a fault made
 uint32_t sim_faults_count(void);
 void sim_faults_end(uint32_t number); // what it holds up goes on
+void sim_restart_stopped(void);       // an operator: processes that have stopped a slot
 
 // ---- sim_check.c, sim_check_stock.c, sim_check_end.c: invariants
 

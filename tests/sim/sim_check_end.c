@@ -173,7 +173,8 @@ static void check_money(const struct saga_row *row, const Orderclerk__V1__OrderS
     if (bytes_is(row->state, "COMPLETED"))
         SIM_CHECK(I16_INVOICED,
                   doc->invoiced_minor == doc->total_minor &&
-                      (doc->paid_minor >= doc->total_minor || strcmp(doc->payment_state, "WRITTEN_OFF") == 0),
+                      (doc->paid_minor - doc->credited_minor == doc->total_minor ||
+                       strcmp(doc->payment_state, "WRITTEN_OFF") == 0),
                   "a completed order costs %lld, is invoiced %lld, paid %lld", (long long)doc->total_minor,
                   (long long)doc->invoiced_minor, (long long)doc->paid_minor);
     if (bytes_is(row->state, "CANCELLED") || bytes_is(row->state, "REJECTED")) {

@@ -24,6 +24,7 @@ struct desk {
     struct bytes key;
     struct sim_random random;
     uint32_t nth; // sighting
+    char *money;  // the id of what is told of money, which comes in once however often it is told; else NULL
     uint32_t replies;
 };
 
@@ -40,11 +41,14 @@ static void by_kafka(void *self)
 // Some departments write to the topic themselves, some go through intake.
 static void send(struct desk *desk, Orderclerk__V1__DepartmentReply *reply, int64_t after_us)
 {
-    char *name =
-        arena_printf(sim->arena, "reply-%s-%u-%u", desk->command->event_id, desk->nth, desk->replies++);
+    char *name = desk->money != NULL ? desk->money
+                                     : arena_printf(sim->arena, "reply-%s-%u-%u", desk->command->event_id,
+                                                    desk->nth, desk->replies++);
     reply->department = desk->command->department;
     reply->actor = (char *)"somebody";
-    if (sim_chance(&desk->random, 40)) {
+    const bool by_intake =
+        desk->money != NULL ? hash_fnv1a(bytes_str(name)) % 5 < 2 : sim_chance(&desk->random, 40);
+    if (by_intake) {
         struct sim_note note = {.topic = TOPIC_DEPARTMENT_REPLIES,
                                 .endpoint = "replies",
                                 .key = arena_str(sim->arena, desk->key),
@@ -183,14 +187,18 @@ static void answer_money(struct desk *desk)
         }
     } else if (c->body_case == ORDERCLERK__V1__DEPARTMENT_COMMAND__BODY_PAYMENT_DUE) {
         int64_t due = c->payment_due->amount_minor;
-        int64_t part = sim_chance(&desk->random, 12) && due > 1 ? due / 2 : due;
+        const bool parts = hash_fnv1a(bytes_str(c->event_id)) % 8 == 0 && due > 1;
+        const int64_t part = parts ? due / 2 : due;
         for (int64_t paid = 0; paid < due; paid += part) {
             Orderclerk__V1__PaymentReceived *received = NEW(payment_received);
             received->amount_minor = part < due - paid ? part : due - paid;
             received->currency = sim_chance(&desk->random, 2) ? (char *)"XXX" : c->payment_due->currency;
             received->reference = (char *)"bank";
+            desk->money = arena_printf(sim->arena, "money-%s-%lld-%s", c->event_id, (long long)paid,
+                                       received->currency);
             REPLY(PAYMENT_RECEIVED, payment_received, received);
         }
+        desk->money = NULL;
     } else {
         Orderclerk__V1__CreditNoteIssued *note = NEW(credit_note_issued);
         note->amount_minor = c->credit_note->amount_minor;

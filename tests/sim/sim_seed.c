@@ -227,6 +227,7 @@ void sim_run(const struct sim_options *options)
         if (sim->now > until)
             sim_check_why_not();
         sim_customer_push();
+        sim_restart_stopped();
     }
     sim_check_end();
     if (options->seed % ARCHIVE_EACH == 0) { // retention passes

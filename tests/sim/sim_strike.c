@@ -271,7 +271,7 @@ static void cut_tail(struct sim_fault *f)
     sim_after(f->us + 2 * INSTANT_SECOND, end_later, f);
 }
 
-// A slot that has lost records must not have read on. An operator then restarts who has stopped.
+// A slot that has lost records must not have read on.
 static void restore(struct sim_fault *f)
 {
     for (size_t i = 0; f->kind == SIM_TRUNCATE_HEAD && i < SIM_PROCESSES_MAX; i++) {
@@ -289,6 +289,11 @@ static void restore(struct sim_fault *f)
                   p->number, (long long)slot->read_to[f->topic], (long long)f->read_to[i]);
     }
     sim_bus_restore(f->topic, f->partition);
+    sim_restart_stopped();
+}
+
+void sim_restart_stopped(void)
+{
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *p = sim->processes[i];
         bool stopped = false;
