@@ -262,6 +262,11 @@ static struct kafka_cluster cluster_of(const struct process *process)
                                   .log = kafka_says};
 }
 
+void process_cluster(const struct process *process, struct kafka_cluster *ret_cluster)
+{
+    *ret_cluster = cluster_of(process);
+}
+
 static void wake_lane(void *self)
 {
     struct process *process = self;

@@ -1,13 +1,18 @@
 // Intake, the whole service at a glance.
 #include "intake/intake.h"
 
+#include "intake/intake_backlog.h"
 #include "intake/intake_http.h"
 #include "intake/intake_import.h"
 #include "intake/intake_order.h"
 #include "intake/intake_request.h"
 #include "intake/intake_view.h"
+#include "kafka/kafka.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+#define ORDERS_WAITING_MAX      10000
+#define ORDERS_WAITING_MAX_TEXT "10000"
 
 // The lane only keeps a copy of each order's state; everything that intake sends goes through ingress.
 static const enum topic inputs[] = {TOPIC_ORDER_STATE};
@@ -18,6 +23,26 @@ static struct err decide(struct batch *batch, const struct input *in)
     return in->kind == INPUT_MESSAGE && in->topic == TOPIC_ORDER_STATE ? intake_view_decide(batch, in)
                                                                        : err_ok();
 }
+
+static struct {
+    int64_t orders_waiting_max;
+} intake_settings = {.orders_waiting_max = ORDERS_WAITING_MAX};
+
+static const struct setting settings[] = {
+    {.key = "orders_waiting_max",
+     .type = SETTING_INT,
+     .offset = 0,
+     .fallback = ORDERS_WAITING_MAX_TEXT,
+     .min = 1,
+     .max = INT64_MAX,
+     .help = "No new orders are taken (503) while so many records of `orders` wait for the orchestrator: "
+             "what is taken waits "
+             "for this many at most."},
+};
+
+const struct setting_table intake_setting_tables[] = {
+    {.settings = settings, .count = COUNT_OF(settings), .target = &intake_settings}};
+const size_t intake_setting_table_count = COUNT_OF(intake_setting_tables);
 
 const struct lane_service intake_lane = {
     .name = "intake",
@@ -76,12 +101,19 @@ static struct intake shared;
 struct err intake_start(struct process *process)
 {
     process_set_user(process, &shared);
-    return intake_store_open(process_pg(process), &shared.store);
+    struct err e = shared.store == NULL ? intake_store_open(process_pg(process), &shared.store) : err_ok();
+    if (err_is(&e))
+        return e;
+    struct kafka_cluster cluster;
+    process_cluster(process, &cluster);
+    return backlog_open(&cluster, intake_settings.orders_waiting_max, &shared.backlog);
 }
 
 void intake_stop(struct process *process)
 {
     (void)process;
+    backlog_close(shared.backlog);
+    shared.backlog = NULL;
     intake_store_close(shared.store);
     shared.store = NULL;
 }

@@ -7,6 +7,8 @@
 extern const struct lane_service intake_lane;
 extern const struct http_route intake_routes[]; // their context is the process
 extern const size_t intake_route_count;
+extern const struct setting_table intake_setting_tables[];
+extern const size_t intake_setting_table_count;
 struct err intake_start(struct process *process); // what the routes share; before ingress is open
 void intake_stop(struct process *process);
 

@@ -86,6 +86,23 @@ bool intake_takes(struct intake *intake, struct http_exchange *x)
     return false;
 }
 
+bool intake_takes_orders(struct intake *intake, struct http_exchange *x)
+{
+    if (!intake_takes(intake, x))
+        return false;
+    int retry_after_s = 0;
+    if (!backlog_full(intake->backlog, &retry_after_s))
+        return true;
+    http_reply_problem(
+        x, &(struct http_problem){.status = 503,
+                                  .type = "overloaded",
+                                  .title = "No new orders can be taken just now",
+                                  .detail = "too many orders that were taken wait to be worked on",
+                                  .remedy = "send the same order again, with the same key",
+                                  .retry_after_s = retry_after_s});
+    return false;
+}
+
 void intake_refuse(struct http_exchange *x, const char *title, const struct jsonr_problems *problems)
 {
     const struct jsonr_problem *first = &problems->items[0];

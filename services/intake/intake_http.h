@@ -3,6 +3,7 @@
 
 #include "http/http.h"
 #include "ingress/ingress.h"
+#include "intake/intake_backlog.h"
 #include "intake/intake_store.h"
 #include "json/proto_json.h"
 
@@ -14,6 +15,7 @@
 struct intake {
     struct ingress *ingress;
     struct intake_store *store;
+    struct backlog *backlog;
 };
 
 // Of the routes' context.
@@ -28,6 +30,8 @@ struct bytes intake_client_key(struct arena *arena, const char *endpoint, const 
                                struct bytes key);
 // False: submissions can't be taken now; answered with 503.
 bool intake_takes(struct intake *intake, struct http_exchange *x);
+// Likewise of new orders, which wait behind those that were taken before.
+bool intake_takes_orders(struct intake *intake, struct http_exchange *x);
 
 // 400 with every problem found.
 void intake_refuse(struct http_exchange *x, const char *title, const struct jsonr_problems *problems);

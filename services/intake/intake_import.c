@@ -176,7 +176,10 @@ static struct import *import_new(void *context, struct http_exchange *x)
     struct intake *intake = intake_of(context);
     const char *client = intake_client(x);
     struct bytes key;
-    if (client == NULL || !intake_key(x, &key) || !intake_takes(intake, x))
+    const struct import_kind *kind = import_kind_of(http_path(x));
+    if (client == NULL || !intake_key(x, &key))
+        return NULL;
+    if (kind == &import_orders ? !intake_takes_orders(intake, x) : !intake_takes(intake, x))
         return NULL;
     struct import *import = calloc(1, sizeof *import);
     if (import == NULL)
@@ -184,7 +187,7 @@ static struct import *import_new(void *context, struct http_exchange *x)
     const char *type = http_header(x, "Content-Type");
     import->format = type != NULL && strncasecmp(type, "text/csv", 8) == 0 ? ROWS_CSV : ROWS_NDJSON;
     import->intake = intake;
-    import->kind = import_kind_of(http_path(x));
+    import->kind = kind;
     import->rows = intake_rows_new(import->format);
     import->arena = arena_new(1024);
     snprintf(import->client, sizeof import->client, "%s", client);
@@ -195,6 +198,14 @@ static struct import *import_new(void *context, struct http_exchange *x)
     import->x = x;
     http_set_user(x, import, leave);
     return import;
+}
+
+// Whether it could be taken now.
+static bool has_room(const struct import *import)
+{
+    int retry_after_s = 0;
+    return ingress_accepts(import->intake->ingress, &retry_after_s) &&
+           (import->kind != &import_orders || !backlog_full(import->intake->backlog, &retry_after_s));
 }
 
 // ---- submitting
@@ -242,6 +253,15 @@ static void room_told(void *self, bool room)
     release(import);
 }
 
+static void await_room(struct import *import)
+{
+    int retry_after_s = 0;
+    if (ingress_accepts(import->intake->ingress, &retry_after_s))
+        backlog_await(import->intake->backlog, ROOM_WAIT_US, room_told, import);
+    else
+        ingress_await_room(import->intake->ingress, ROOM_WAIT_US, room_told, import);
+}
+
 static void refuse(struct import *import, struct arena *arena, size_t line, size_t last_line,
                    const char *label, const struct jsonr_problems *problems)
 {
@@ -253,11 +273,10 @@ static void refuse(struct import *import, struct arena *arena, size_t line, size
 static void submit(struct import *import, const struct import_unit *unit, size_t last_line,
                    const struct ingress_item *item, const char *label)
 {
-    int retry_after_s = 0;
     pthread_mutex_lock(&import->lock);
     bool late = import->late;
     pthread_mutex_unlock(&import->lock);
-    if (late && !ingress_accepts(import->intake->ingress, &retry_after_s)) {
+    if (late && !has_room(import)) {
         pthread_mutex_lock(&import->lock);
         note_result(import, unit->arena, RESULT_FAILED, unit->line, last_line, label, NULL, NULL);
         pthread_mutex_unlock(&import->lock);
@@ -509,8 +528,7 @@ static bool take_row(void *self, const struct intake_row *row)
 // False: answered with 413. Pauses reading while too much has no answer, or can't be taken just now.
 static bool check_bounds(struct import *import, struct http_exchange *x)
 {
-    int retry_after_s = 0;
-    bool room = ingress_accepts(import->intake->ingress, &retry_after_s);
+    const bool room = has_room(import);
     pthread_mutex_lock(&import->lock);
     bool too_many = import->results_size > RESULTS_MAX;
     bool wait = !too_many && !room && !import->late;
@@ -526,7 +544,7 @@ static bool check_bounds(struct import *import, struct http_exchange *x)
     }
     pthread_mutex_unlock(&import->lock);
     if (wait)
-        ingress_await_room(import->intake->ingress, ROOM_WAIT_US, room_told, import);
+        await_room(import);
     if (too_many)
         http_reply_problem(
             x, &(struct http_problem){.status = 413,

@@ -141,7 +141,7 @@ void intake_post_order(void *context, struct http_exchange *x)
         intake_refuse(x, "The order can't be taken as it is", &problems);
         return;
     }
-    if (!intake_takes(intake, x))
+    if (!intake_takes_orders(intake, x))
         return;
     struct ingress_item item;
     intake_order_item(http_arena(x), order, &source, &item);

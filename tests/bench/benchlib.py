@@ -30,6 +30,7 @@ from oclocal import kafka, services  # noqa: E402
 FIRST = HERE.parent / "data" / "first"
 NDJSON = {"content-type": "application/x-ndjson"}
 NO_WINDOW = {"orchestrator": {"DISPUTE_WINDOW": "0s"}}
+UNLIMITED = {"intake": {"ORDERS_WAITING_MAX": "1000000000"}}  # where orders pile up on purpose
 STOCK = 100_000_000
 SATURATING = 4000  # orders, enough to fill every service for seconds
 

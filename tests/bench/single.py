@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from benchlib import Bench, Options, services
+from benchlib import UNLIMITED, Bench, Options, services
 
 WINDOW_S = 10
 
 
 def intake(options: Options) -> dict:
     """Orders accepted durably a second over HTTP, one order a request, 64 clients that wait for each answer."""
-    with Bench(options, names=("intake", "validator", "inventory", "desk")) as bench:
+    with Bench(options, UNLIMITED, names=("intake", "validator", "inventory", "desk")) as bench:
         bench.request([bench.order() for _ in range(500 if options.short else 20000)])  # as warm as it gets without the others
         bodies = [bench.order() for _ in range(1000 if options.short else 50000)]
         cpu, begun = bench.cpu(), time.time()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchlib import REFUSED_SKU, Bench, Options, several
+from benchlib import REFUSED_SKU, UNLIMITED, Bench, Options, several
 
 PRODUCTS = 500  # of `hot`: what many products are
 
@@ -74,7 +74,7 @@ def scale(options: Options) -> dict:
 
 def backlog(options: Options) -> dict:
     """The orchestrator is down while orders come in; then it catches up."""
-    with Bench(options) as bench:
+    with Bench(options, UNLIMITED) as bench:
         bench.warm()
         orders = 2000 if options.short else 200000
         before = len(bench.peers.read("OrderCompleted"))

@@ -3,6 +3,7 @@
 
 #include "ingress/ingress.h"
 #include "intake/intake_http.h"
+#include "kafka/kafka.h"
 #include "lane/process.h"
 
 #include <microhttpd.h>
@@ -228,6 +229,41 @@ void process_set_user(struct process *process, void *user)
 {
     (void)process;
     (void)user;
+}
+
+void process_cluster(const struct process *process, struct kafka_cluster *ret_cluster)
+{
+    (void)process;
+    *ret_cluster = (struct kafka_cluster){.brokers = ""};
+}
+
+// ---- the backlog: none
+
+struct err backlog_open(const struct kafka_cluster *cluster, int64_t max, struct backlog **ret_backlog)
+{
+    (void)cluster;
+    (void)max;
+    *ret_backlog = NULL;
+    return err_ok();
+}
+
+void backlog_close(struct backlog *backlog)
+{
+    (void)backlog;
+}
+
+bool backlog_full(struct backlog *backlog, int *ret_retry_after_s)
+{
+    (void)backlog;
+    *ret_retry_after_s = 1;
+    return false;
+}
+
+void backlog_await(struct backlog *backlog, int64_t max_us, void (*told)(void *self, bool room), void *self)
+{
+    (void)backlog;
+    (void)max_us;
+    told(self, true);
 }
 
 // ---- libmicrohttpd

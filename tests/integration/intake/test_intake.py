@@ -357,6 +357,33 @@ def test_an_import_waits_for_the_publisher(stack):
     assert sum(stack.ends("reference.products").values()) == count
 
 
+def test_new_orders_wait_outside_while_the_orchestrator_is_behind(stack):
+    """What was taken waits for a bounded number of others. Requests and replies are no new work: they are taken all the same."""
+    stack.settings = {"intake": {"ORDERS_WAITING_MAX": "20"}}
+    stack.up(["intake", "orchestrator"])
+    stack.stop("orchestrator")
+    intake, numbers = Intake(stack), iter(range(10**6))
+    taken = [intake.submit(order("W-first"))]
+
+    def refused():
+        answer = intake.post(order(f"W-{next(numbers)}"))
+        if answer.status == 202:
+            taken.append(answer.json()["order_id"])
+            return None
+        return answer
+    answer = stack.wait(refused, 60, "a refusal")
+    assert answer.status == 503 and answer.json()["type"].endswith("overloaded") and 1 <= int(answer.headers["retry-after"]) <= 30
+    assert len(taken) > 20
+    assert intake.load("/v1/orders:import", json.dumps(order("W-import")), status=503)["type"].endswith("overloaded")
+    assert intake.call("POST", f"/v1/orders/{taken[0]}/requests", json={"type": "cancel", "reason": "too slow"}).status == 202
+    stack.start("orchestrator")
+    stack.wait(lambda: intake.post(order("W-last")).status == 202, 60, "an order to be taken again")
+    lines = "\n".join(json.dumps(order(f"W-line-{n}")) for n in range(300))
+    summary = intake.load("/v1/orders:import", lines)[-1]["summary"]
+    assert summary["accepted"] == 300, summary
+    stack.wait(lambda: stack.value("SELECT count(*) FROM orchestrator.saga") == len(taken) + 301, 60, "a saga of each order")
+
+
 def test_another_process_publishes_what_a_dead_one_left(intake):
     intake.stack.kill("kafka")
     ids = {intake.submit(order(f"K-{n}")) for n in range(30)}

@@ -1,0 +1,216 @@
+// A thread that asks for the orchestrator's lag on `orders`.
+#include "intake/intake_backlog.h"
+
+#include "kafka/kafka_lag.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define GROUP           "orchestrator.v1"
+#define ASK_US          1000000
+#define ASK_CLOSELY_US  250000   // near the limit, or while somebody waits
+#define STALE_US        10000000 // an answer older than this says nothing
+#define RATE_WEIGHT     0.3      // of the newest measurement
+#define RETRY_AFTER_MIN 1
+#define RETRY_AFTER_MAX 30
+
+static struct metric waiting_metric = {.type = METRIC_GAUGE,
+                                       .name = "orderclerk_intake_orders_waiting",
+                                       .help = "Records of `orders` that the orchestrator has not read yet."};
+
+struct waiter {
+    struct waiter *next;
+    int64_t until_us;
+    void (*told)(void *self, bool room);
+    void *self;
+};
+
+struct backlog {
+    struct kafka_cluster cluster;
+    int64_t max;
+    pthread_t thread;
+    pthread_mutex_t lock; // guards what follows
+    pthread_cond_t changed;
+    bool stop;
+    struct waiter *waiters;
+    struct kafka_lag_answer answer;
+    int64_t asked_us; // when; 0: never
+    double rate;      // records read per second, smoothed
+};
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+// Under lock.
+static bool is_full(const struct backlog *b)
+{
+    return b->asked_us != 0 && monotonic_us() - b->asked_us < STALE_US && b->answer.waiting >= b->max;
+}
+
+static void take_answer(struct backlog *b, const struct kafka_lag_answer *answer)
+{
+    const int64_t now = monotonic_us();
+    if (b->asked_us != 0 && now > b->asked_us && answer->read >= b->answer.read) {
+        const double rate = (double)(answer->read - b->answer.read) * 1e6 / (double)(now - b->asked_us);
+        b->rate += RATE_WEIGHT * (rate - b->rate);
+    }
+    b->answer = *answer;
+    b->asked_us = now;
+    metric_set(&waiting_metric, answer->waiting);
+}
+
+// Those who need wait no longer; the caller tells them, without the lock.
+static struct waiter *take_waiters(struct backlog *b, bool room)
+{
+    const int64_t now = monotonic_us();
+    struct waiter *taken = NULL;
+    for (struct waiter **link = &b->waiters; *link != NULL;) {
+        struct waiter *w = *link;
+        if (!room && !b->stop && w->until_us > now) {
+            link = &w->next;
+            continue;
+        }
+        *link = w->next;
+        w->next = taken;
+        taken = w;
+    }
+    return taken;
+}
+
+static void tell(struct waiter *waiters, bool room)
+{
+    while (waiters != NULL) {
+        struct waiter *w = waiters;
+        waiters = w->next;
+        w->told(w->self, room);
+        free(w);
+    }
+}
+
+static void ask(struct backlog *b, struct kafka_lag **lag)
+{
+    struct err e = err_ok();
+    if (*lag == NULL)
+        e = kafka_lag_open(&b->cluster, TOPIC_ORDERS, GROUP, lag);
+    struct kafka_lag_answer answer;
+    if (!err_is(&e))
+        e = kafka_lag_ask(*lag, &answer);
+    pthread_mutex_lock(&b->lock);
+    if (err_is(&e))
+        LOG(LOG_DEBUG, "orders that wait can't be counted", log_s("error", e.text));
+    else
+        take_answer(b, &answer);
+    pthread_mutex_unlock(&b->lock);
+}
+
+// Under lock.
+static void pause_asking(struct backlog *b)
+{
+    const bool closely = b->waiters != NULL || b->answer.waiting >= b->max / 2;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (closely ? ASK_CLOSELY_US : ASK_US) * 1000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&b->changed, &b->lock, &until);
+}
+
+static void *run(void *self)
+{
+    struct backlog *b = self;
+    struct kafka_lag *lag = NULL;
+    pthread_mutex_lock(&b->lock);
+    while (!b->stop) {
+        pthread_mutex_unlock(&b->lock);
+        ask(b, &lag);
+        pthread_mutex_lock(&b->lock);
+        const bool room = !b->stop && !is_full(b);
+        struct waiter *taken = take_waiters(b, room);
+        pthread_mutex_unlock(&b->lock);
+        tell(taken, room);
+        pthread_mutex_lock(&b->lock);
+        if (!b->stop)
+            pause_asking(b);
+    }
+    struct waiter *left = take_waiters(b, false);
+    pthread_mutex_unlock(&b->lock);
+    tell(left, false);
+    kafka_lag_close(lag);
+    return NULL;
+}
+
+struct err backlog_open(const struct kafka_cluster *cluster, int64_t max, struct backlog **ret_backlog)
+{
+    struct backlog *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        abort();
+    b->cluster = *cluster;
+    b->max = max;
+    metrics_register(&waiting_metric);
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (pthread_create(&b->thread, NULL, run, b) != 0) {
+        free(b);
+        return err_make(ERR_RETRY, "no thread to count the orders that wait");
+    }
+    *ret_backlog = b;
+    return err_ok();
+}
+
+void backlog_close(struct backlog *b)
+{
+    if (b == NULL)
+        return;
+    pthread_mutex_lock(&b->lock);
+    b->stop = true;
+    pthread_cond_signal(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+    pthread_join(b->thread, NULL);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+bool backlog_full(struct backlog *b, int *ret_retry_after_s)
+{
+    pthread_mutex_lock(&b->lock);
+    const bool full = is_full(b);
+    const double rate = b->rate, half = (double)b->answer.waiting / 2;
+    pthread_mutex_unlock(&b->lock);
+    int seconds = RETRY_AFTER_MAX;
+    if (half < rate * RETRY_AFTER_MAX)
+        seconds = (int)(half / rate);
+    *ret_retry_after_s = seconds < RETRY_AFTER_MIN ? RETRY_AFTER_MIN : seconds;
+    return full;
+}
+
+void backlog_await(struct backlog *b, int64_t max_us, void (*told)(void *self, bool room), void *self)
+{
+    struct waiter *w = malloc(sizeof *w);
+    if (w == NULL)
+        abort();
+    *w = (struct waiter){.until_us = monotonic_us() + max_us, .told = told, .self = self};
+    pthread_mutex_lock(&b->lock);
+    const bool stop = b->stop;
+    if (!stop) {
+        w->next = b->waiters;
+        b->waiters = w;
+        pthread_cond_signal(&b->changed);
+    }
+    pthread_mutex_unlock(&b->lock);
+    if (stop) {
+        told(self, false);
+        free(w);
+    }
+}
