@@ -11,9 +11,6 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-#define ORDERS_WAITING_MAX      10000
-#define ORDERS_WAITING_MAX_TEXT "10000"
-
 // The lane only keeps a copy of each order's state; everything that intake sends goes through ingress.
 static const enum topic inputs[] = {TOPIC_ORDER_STATE};
 static const struct table *const tables[] = {&order_view_table, &request_refused_table};
@@ -26,18 +23,16 @@ static struct err decide(struct batch *batch, const struct input *in)
 
 static struct {
     int64_t orders_waiting_max;
-} intake_settings = {.orders_waiting_max = ORDERS_WAITING_MAX};
+} intake_settings;
 
 static const struct setting settings[] = {
     {.key = "orders_waiting_max",
      .type = SETTING_INT,
      .offset = 0,
-     .fallback = ORDERS_WAITING_MAX_TEXT,
+     .fallback = "10000",
      .min = 1,
      .max = INT64_MAX,
-     .help = "No new orders are taken (503) while so many records of `orders` wait for the orchestrator: "
-             "what is taken waits "
-             "for this many at most."},
+     .help = "No new orders are taken (503) while so many records of `orders` wait for the orchestrator."},
 };
 
 const struct setting_table intake_setting_tables[] = {
