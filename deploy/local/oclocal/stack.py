@@ -166,15 +166,20 @@ class Stack:
             raise LocalError(f"{instance} was never started")
         return process
 
-    def is_ready(self, name: str, index: int = 1) -> bool:
+    def asked_ready(self, name: str, index: int = 1) -> tuple[int, str]:
+        """What /ready answers; status 0: why it doesn't."""
         connection = http.client.HTTPConnection("127.0.0.1", self.home.port(services.instance(name, index)), timeout=2)
         try:
             connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            return 0, repr(error)
         finally:
             connection.close()
+
+    def is_ready(self, name: str, index: int = 1) -> bool:
+        return self.asked_ready(name, index)[0] == 200
 
     def wait_ready(self, name: str, index: int = 1, timeout_s: float = READY_TIMEOUT_S) -> None:
         if name == postgres.NAME:
@@ -189,7 +194,8 @@ class Stack:
             return self.is_ready(name, index)
 
         if not wait_until(ready, timeout_s):
-            raise LocalError(f"{instance} isn't ready after {timeout_s:.0f} s:\n{log_tail(self.home.log_file(instance))}")
+            status, text = self.asked_ready(name, index)
+            raise LocalError(f"{instance} isn't ready after {timeout_s:.0f} s, it says {status} {text}:\n{log_tail(self.home.log_file(instance))}")
 
     def stop(self, name: str, index: int = 1) -> bool:
         """Gracefully; False if it had to be killed."""
