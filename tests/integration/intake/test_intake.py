@@ -93,6 +93,7 @@ def calm(shared_stack):
 
 @pytest.fixture
 def intake(stack):
+    stack.settings = {"intake": {"ORDERS_WAITING_MAX": "1000000"}}  # no orchestrator reads them
     stack.up(["intake"])
     return Intake(stack)
 
