@@ -121,32 +121,16 @@ static void fail_overdue(struct ingress *g, bool all)
 static void tell_waiting(struct ingress *g, bool end)
 {
     int retry_after_s;
-    struct room_wait *told = NULL;
     pthread_mutex_lock(&g->lock);
-    bool nobody = g->waits == NULL;
+    bool nobody = g->waits.first == NULL;
     pthread_mutex_unlock(&g->lock);
     if (nobody)
         return;
     bool room = !end && ingress_accepts(g, &retry_after_s);
-    int64_t now = monotonic();
     pthread_mutex_lock(&g->lock);
-    for (struct room_wait **at = &g->waits; *at != NULL;) {
-        struct room_wait *wait = *at;
-        if (!room && !end && now < wait->until_us) {
-            at = &wait->next;
-            continue;
-        }
-        *at = wait->next;
-        wait->next = told;
-        told = wait;
-    }
+    struct room_waits told = room_waits_take(&g->waits, monotonic(), room || end);
     pthread_mutex_unlock(&g->lock);
-    while (told != NULL) {
-        struct room_wait *wait = told;
-        told = wait->next;
-        wait->told(wait->self, room);
-        free(wait);
-    }
+    room_waits_tell(told, room);
 }
 
 // ---- commits
@@ -415,13 +399,8 @@ bool ingress_accepts(struct ingress *g, int *ret_retry_after_s)
 
 void ingress_await_room(struct ingress *g, int64_t max_us, void (*told)(void *self, bool room), void *self)
 {
-    struct room_wait *wait = malloc(sizeof *wait);
-    if (wait == NULL)
-        abort();
-    *wait = (struct room_wait){.until_us = monotonic() + max_us, .told = told, .self = self};
     pthread_mutex_lock(&g->lock);
-    wait->next = g->waits;
-    g->waits = wait;
+    room_waits_add(&g->waits, monotonic() + max_us, told, self);
     g->woken = true; // there may be room by now
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);

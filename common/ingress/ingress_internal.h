@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ingress/ingress.h"
+#include "ingress/room_waits.h"
 #include "kafka/kafka_producer.h"
 #include "orderclerk/v1/outbox.pb-c.h"
 #include "pg/pg.h"
@@ -61,13 +62,6 @@ struct submission_queue {
     size_t bytes;
 };
 
-struct room_wait {
-    struct room_wait *next;
-    int64_t until_us; // monotonic
-    void (*told)(void *self, bool room);
-    void *self;
-};
-
 struct ingress {
     struct ingress_settings settings;
     struct publisher *publisher;
@@ -76,7 +70,7 @@ struct ingress {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct submission_queue queue;
-    struct room_wait *waits;
+    struct room_waits waits;
     bool stop;
     bool woken;
     bool ready;       // connected, with a slot

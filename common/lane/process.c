@@ -248,7 +248,7 @@ static void kafka_says(void *self, int level, const char *text)
         "kafka", log_s("text", text));
 }
 
-static struct kafka_cluster cluster_of(const struct process *process)
+struct kafka_cluster process_cluster(const struct process *process)
 {
     const struct common_settings *s = &process->settings;
     return (struct kafka_cluster){.brokers = s->kafka,
@@ -262,11 +262,6 @@ static struct kafka_cluster cluster_of(const struct process *process)
                                   .log = kafka_says};
 }
 
-void process_cluster(const struct process *process, struct kafka_cluster *ret_cluster)
-{
-    *ret_cluster = cluster_of(process);
-}
-
 static void wake_lane(void *self)
 {
     struct process *process = self;
@@ -278,7 +273,7 @@ static void wake_lane(void *self)
 static struct err open_ingress(struct process *process)
 {
     const struct common_settings *s = &process->settings;
-    struct kafka_cluster cluster = cluster_of(process);
+    struct kafka_cluster cluster = process_cluster(process);
     struct ingress_settings settings = {.service = process->service->lane->name,
                                         .pg = s->pg,
                                         .kafka = s->kafka,
@@ -310,7 +305,7 @@ static struct err open_caller(struct process *process)
 
 static struct err open_bus(struct process *process)
 {
-    struct bus_kafka_settings settings = {.cluster = cluster_of(process),
+    struct bus_kafka_settings settings = {.cluster = process_cluster(process),
                                           .group = process->service->lane->group,
                                           .inputs = process->inputs,
                                           .input_count = process->input_count,

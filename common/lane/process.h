@@ -30,7 +30,7 @@ int process_main(const struct service_process *service, int argc, char **argv);
 struct ingress *process_ingress(struct process *process);
 struct kafka_cluster; // kafka/kafka.h
 // How to reach the broker; the strings live as long as the process.
-void process_cluster(const struct process *process, struct kafka_cluster *ret_cluster);
+struct kafka_cluster process_cluster(const struct process *process);
 const char *process_pg(const struct process *process); // the DSN, for readers of their own schema
 const struct service_process *process_service(const struct process *process);
 void process_set_user(struct process *process, void *user); // for start: what the routes share

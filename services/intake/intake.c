@@ -99,8 +99,7 @@ struct err intake_start(struct process *process)
     struct err e = shared.store == NULL ? intake_store_open(process_pg(process), &shared.store) : err_ok();
     if (err_is(&e))
         return e;
-    struct kafka_cluster cluster;
-    process_cluster(process, &cluster);
+    const struct kafka_cluster cluster = process_cluster(process);
     return backlog_open(&cluster, intake_settings.orders_waiting_max, &shared.backlog);
 }
 

@@ -1,6 +1,8 @@
 // A thread that asks for the orchestrator's lag on `orders`.
 #include "intake/intake_backlog.h"
 
+#include "base/clock.h"
+#include "ingress/room_waits.h"
 #include "kafka/kafka_lag.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -21,13 +23,6 @@ static struct metric waiting_metric = {.type = METRIC_GAUGE,
                                        .name = "orderclerk_intake_orders_waiting",
                                        .help = "Records of `orders` that the orchestrator has not read yet."};
 
-struct waiter {
-    struct waiter *next;
-    int64_t until_us;
-    void (*told)(void *self, bool room);
-    void *self;
-};
-
 struct backlog {
     struct kafka_cluster cluster;
     int64_t max;
@@ -35,7 +30,7 @@ struct backlog {
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t changed;
     bool stop;
-    struct waiter *waiters;
+    struct room_waits waits;
     struct kafka_lag_answer answer;
     int64_t asked_us; // when; 0: never
     double rate;      // records read per second, smoothed
@@ -43,9 +38,8 @@ struct backlog {
 
 static int64_t monotonic_us(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    const struct clock_port *clock = clock_system();
+    return clock->monotonic_us(clock->self);
 }
 
 // Under lock.
@@ -64,34 +58,6 @@ static void take_answer(struct backlog *b, const struct kafka_lag_answer *answer
     b->answer = *answer;
     b->asked_us = now;
     metric_set(&waiting_metric, answer->waiting);
-}
-
-// Those who need wait no longer; the caller tells them, without the lock.
-static struct waiter *take_waiters(struct backlog *b, bool room)
-{
-    const int64_t now = monotonic_us();
-    struct waiter *taken = NULL;
-    for (struct waiter **link = &b->waiters; *link != NULL;) {
-        struct waiter *w = *link;
-        if (!room && !b->stop && w->until_us > now) {
-            link = &w->next;
-            continue;
-        }
-        *link = w->next;
-        w->next = taken;
-        taken = w;
-    }
-    return taken;
-}
-
-static void tell(struct waiter *waiters, bool room)
-{
-    while (waiters != NULL) {
-        struct waiter *w = waiters;
-        waiters = w->next;
-        w->told(w->self, room);
-        free(w);
-    }
 }
 
 static void ask(struct backlog *b, struct kafka_lag **lag)
@@ -113,7 +79,7 @@ static void ask(struct backlog *b, struct kafka_lag **lag)
 // Under lock.
 static void pause_asking(struct backlog *b)
 {
-    const bool closely = b->waiters != NULL || b->answer.waiting >= b->max / 2;
+    const bool closely = b->waits.first != NULL || b->answer.waiting >= b->max / 2;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (closely ? ASK_CLOSELY_US : ASK_US) * 1000L;
@@ -132,16 +98,16 @@ static void *run(void *self)
         ask(b, &lag);
         pthread_mutex_lock(&b->lock);
         const bool room = !b->stop && !is_full(b);
-        struct waiter *taken = take_waiters(b, room);
+        struct room_waits taken = room_waits_take(&b->waits, monotonic_us(), room || b->stop);
         pthread_mutex_unlock(&b->lock);
-        tell(taken, room);
+        room_waits_tell(taken, room);
         pthread_mutex_lock(&b->lock);
         if (!b->stop)
             pause_asking(b);
     }
-    struct waiter *left = take_waiters(b, false);
+    struct room_waits left = room_waits_take(&b->waits, 0, true);
     pthread_mutex_unlock(&b->lock);
-    tell(left, false);
+    room_waits_tell(left, false);
     kafka_lag_close(lag);
     return NULL;
 }
@@ -197,20 +163,13 @@ bool backlog_full(struct backlog *b, int *ret_retry_after_s)
 
 void backlog_await(struct backlog *b, int64_t max_us, void (*told)(void *self, bool room), void *self)
 {
-    struct waiter *w = malloc(sizeof *w);
-    if (w == NULL)
-        abort();
-    *w = (struct waiter){.until_us = monotonic_us() + max_us, .told = told, .self = self};
     pthread_mutex_lock(&b->lock);
     const bool stop = b->stop;
     if (!stop) {
-        w->next = b->waiters;
-        b->waiters = w;
+        room_waits_add(&b->waits, monotonic_us() + max_us, told, self);
         pthread_cond_signal(&b->changed);
     }
     pthread_mutex_unlock(&b->lock);
-    if (stop) {
+    if (stop)
         told(self, false);
-        free(w);
-    }
 }

@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 class File:
     taken: int = 0
     total: int = 0
-    entered: int = 0
     missed: list[str] = field(default_factory=list)
     asleep: list[str] = field(default_factory=list)
 
@@ -54,7 +53,8 @@ def read(data: Path) -> tuple[str, File] | None:
             continue
         found, source = File(), path.read_text(encoding="utf-8").splitlines()
         asleep = {function["name"] for function in one["functions"] if function["execution_count"] == 0}
-        found.entered = len(one["functions"]) - len(asleep)
+        if len(asleep) == len(one["functions"]):
+            return None
         found.asleep = sorted(asleep)
         for line in one["lines"]:
             if line.get("function_name") in asleep or asserting(source, line["line_number"]):
@@ -65,7 +65,7 @@ def read(data: Path) -> tuple[str, File] | None:
                     found.taken += 1
                 else:
                     found.missed.append(f"{path.relative_to(ROOT)}:{line['line_number']} branch {number}: {source[line['line_number'] - 1].strip()}")
-        return (str(path.relative_to(ROOT)), found) if found.entered else None
+        return str(path.relative_to(ROOT)), found
     return None
 
 
