@@ -20,8 +20,8 @@
 
 // Variables that other programs of ours read aren't settings of a service: deploy/local's, the tests', orderctl's, the fault
 // points'; and all that begin with TEST_PREFIX.
-static const char *const other_variables[] = {"HOME",       "BUILD",    "PARTITIONS", "KEEP",
-                                              "INTAKE_URL", "DESK_URL", "PG_AUDIT",   "FAULT"};
+static const char *const other_variables[] = {
+    "HOME", "BUILD", "PARTITIONS", "KEEP", "INTAKE_URL", "DESK_URL", "PG_AUDIT", "FAULT", "FAULT_CLOCK"};
 #define TEST_PREFIX "TEST_"
 
 struct entry {

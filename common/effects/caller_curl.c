@@ -12,11 +12,6 @@
 
 #define POLL_MAX_MS 1000
 
-static instant now_us(void)
-{
-    return clock_system()->now(NULL);
-}
-
 static int64_t mono_us(void)
 {
     return clock_system()->monotonic_us(NULL);
@@ -131,7 +126,7 @@ static int start_due(struct caller *caller)
 {
     int64_t wait;
     struct queue_entry *entry;
-    while ((entry = queue_start(caller->queue, now_us(), mono_us(), &wait)) != NULL)
+    while ((entry = queue_start(caller->queue, mono_us(), &wait)) != NULL)
         start(caller, call_of(entry));
     return wait / 1000 + 1 < POLL_MAX_MS ? (int)(wait / 1000 + 1) : POLL_MAX_MS;
 }
@@ -193,7 +188,7 @@ static void caller_submit(void *self, const struct effect_call *effect)
     if (effect->target.size > 0)
         memcpy(target, effect->target.data, effect->target.size);
     call->entry = (struct queue_entry){
-        .id = effect->id, .target_name = bytes_of(target, effect->target.size), .due = effect->due};
+        .id = effect->id, .target_name = bytes_of(target, effect->target.size), .due = effect->due_us};
     call->slot = effect->slot;
     call->attempt = effect->attempt;
     call->generation = atomic_load(&caller->generation);

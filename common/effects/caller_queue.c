@@ -182,7 +182,7 @@ void queue_add(struct queue *q, struct queue_entry *entry)
 }
 
 // What is due joins its target's list. Returns how long until the next one is.
-static int64_t make_ready(struct queue *q, instant now)
+static int64_t make_ready(struct queue *q, int64_t now)
 {
     while (q->heap_count > 0 && q->heap[0]->due <= now) {
         struct queue_entry *e = heap_pop(q);
@@ -192,9 +192,9 @@ static int64_t make_ready(struct queue *q, instant now)
     return q->heap_count > 0 ? q->heap[0]->due - now : INT64_MAX;
 }
 
-struct queue_entry *queue_start(struct queue *q, instant now, int64_t monotonic_us, int64_t *ret_wait_us)
+struct queue_entry *queue_start(struct queue *q, int64_t monotonic_us, int64_t *ret_wait_us)
 {
-    int64_t wait = make_ready(q, now);
+    int64_t wait = make_ready(q, monotonic_us);
     for (struct queue_target **link = &q->targets; *link != NULL && q->under_way < q->limits.total;
          link = &(*link)->next) {
         struct queue_target *t = *link;

@@ -1,10 +1,9 @@
 // Which call may start next: calls by due time, limits per target and in all, a circuit breaker per target.
 //
-// Knows nothing of libcurl or threads: the clocks come with each call, so that tests need no time. One owner.
+// Knows nothing of libcurl or threads: the time comes with each call, so that tests need no time. One owner.
 #pragma once
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/uuid.h"
 
 #include <stdbool.h>
@@ -18,8 +17,8 @@ struct queue_target;
 struct queue_entry {
     struct uuid id;
     struct bytes target_name;
-    instant due;
-    uint64_t number; // order of arrival, among those due at the same instant
+    int64_t due;     // monotonic, microseconds
+    uint64_t number; // order of arrival, among those due at the same time
     struct queue_target *target;
     struct queue_entry *next_same_hash, *next_ready;
     bool under_way;
@@ -41,7 +40,7 @@ struct queue_entry *queue_find(const struct queue *queue, struct uuid id);
 void queue_add(struct queue *queue, struct queue_entry *entry);
 // The next entry that may start, which is under way from now on. NULL: none may; then *ret_wait_us is how long until
 // another look is worth it, INT64_MAX when only queue_add or queue_end can change that.
-struct queue_entry *queue_start(struct queue *queue, instant now, int64_t monotonic_us, int64_t *ret_wait_us);
+struct queue_entry *queue_start(struct queue *queue, int64_t monotonic_us, int64_t *ret_wait_us);
 // An entry under way is done and no longer in the queue.
 void queue_end(struct queue *queue, struct queue_entry *entry, bool failed, int64_t monotonic_us);
 // Takes out any entry that is waiting; NULL: none is.

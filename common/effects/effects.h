@@ -26,7 +26,7 @@ struct effect_call {
     int32_t slot;
     int32_t attempt; // this try's number, from 1
     struct bytes target;
-    instant due;          // not before
+    int64_t due_us;       // not before, by the monotonic clock
     struct bytes request; // an EffectRequest (proto/orderclerk/v1/outbox.proto)
 };
 

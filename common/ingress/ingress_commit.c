@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/mutant.h"
+#include "pg/db_clock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -60,8 +61,7 @@ static struct err pack_record(struct submission *s, const struct ingress_record 
 struct err ingress_submission_make(const struct ingress_item *item, const char *service,
                                    struct submission **ret_submission)
 {
-    const struct clock_port *clock = clock_system();
-    instant now = clock->now(clock->self);
+    instant now = db_clock_now();
     struct arena *arena = arena_new(SUBMISSION_BYTES + item->raw.size);
     struct submission *s = arena_new_object(arena, struct submission);
     *s = (struct submission){
@@ -81,7 +81,7 @@ struct err ingress_submission_make(const struct ingress_item *item, const char *
         .record_count = item->record_count,
         .bytes = item->raw.size,
         .suspect = item->suspect,
-        .since_us = clock->monotonic_us(clock->self),
+        .since_us = clock_system()->monotonic_us(NULL),
     };
     if (MUTANT(key_not_unique)) {
         s->key = bytes_of(s->id.b, sizeof s->id.b);

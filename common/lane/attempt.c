@@ -363,7 +363,7 @@ static void count_tally(const struct tally *t, size_t dues, size_t results)
 static void committed(struct attempt *a, const struct store_changes *changes)
 {
     struct lane *lane = a->lane;
-    lane->db_offset_us = a->batch->now - lane->ports.clock->now(lane->ports.clock->self);
+    lane_learn_db_now(lane, a->batch->now);
     for (size_t i = 0; i < a->fence_count; i++) {
         struct slot *slot = &lane->slots[a->fences[i].slot];
         if (!a->fences[i].ret_owned) {

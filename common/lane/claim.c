@@ -88,7 +88,7 @@ static struct err load_pending_effects(struct lane *lane)
     store->rollback(store->self);
     if (err_is(&e))
         return e;
-    lane->db_offset_us = now - lane->ports.clock->now(lane->ports.clock->self);
+    lane_learn_db_now(lane, now);
     const struct effect_row *rows = query.rows;
     for (size_t i = 0; i < query.row_count; i++)
         lane_submit_effect(lane, &rows[i]);

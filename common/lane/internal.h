@@ -206,10 +206,12 @@ struct lane {
     struct bus_out *pending; // committed, not yet handed to the producer
     size_t pending_first, pending_count, pending_capacity;
 
-    int64_t db_offset_us; // the database's clock minus ours
-    bool due_known;       // due_target is valid …
-    instant due_until;    // … for deadlines up to here
-    int64_t due_retry_at; // monotonic
+    int64_t db_offset_us;   // the database's clock minus our monotonic one
+    int64_t wall_offset_us; // our wall clock minus our monotonic one, when the above was learned
+    int64_t clock_retry_at; // monotonic
+    bool due_known;         // due_target is valid …
+    instant due_until;      // … for deadlines up to here
+    int64_t due_retry_at;   // monotonic
 
     double rate; // inputs per second, smoothed
     int64_t rate_at;
@@ -224,7 +226,10 @@ struct lane {
 };
 
 int64_t lane_mono(const struct lane *lane);
+// The database's time by our monotonic clock, which nobody can set. Learned with each batch, at each claim, and when the wall
+// clock has moved by itself.
 instant lane_db_now(const struct lane *lane);
+void lane_learn_db_now(struct lane *lane, instant now);
 void lane_set_ready(struct lane *lane, bool ready, const char *reason);
 
 // Drops everything in memory; claims again after a back-off. The one path for every unknown outcome.

@@ -13,6 +13,7 @@
 #define BACKOFF_FIRST_US 20000
 #define BACKOFF_MAX_US   1000000
 #define PUMP_WAIT_US     1000 // while records wait for room in the producer's queue
+#define CLOCK_APART_US   1000000
 
 #define COUNTER(what, text)                                                                                  \
     {                                                                                                        \
@@ -63,9 +64,21 @@ int64_t lane_mono(const struct lane *lane)
 {
     return lane->ports.clock->monotonic_us(lane->ports.clock->self);
 }
+
+static int64_t wall_offset(const struct lane *lane)
+{
+    return lane->ports.clock->now(lane->ports.clock->self) - lane_mono(lane);
+}
+
+void lane_learn_db_now(struct lane *lane, instant now)
+{
+    lane->db_offset_us = now - lane_mono(lane);
+    lane->wall_offset_us = wall_offset(lane);
+}
+
 instant lane_db_now(const struct lane *lane)
 {
-    return lane->ports.clock->now(lane->ports.clock->self) + lane->db_offset_us;
+    return lane_mono(lane) + lane->db_offset_us;
 }
 
 void lane_set_ready(struct lane *lane, bool ready, const char *reason)
@@ -124,7 +137,7 @@ void lane_submit_effect(struct lane *lane, const struct effect_row *row)
                                      .slot = row->slot,
                                      .attempt = row->attempt + 1,
                                      .target = row->target,
-                                     .due = row->due,
+                                     .due_us = row->due - lane->db_offset_us,
                                      .request = row->request};
     lane->ports.caller->submit(lane->ports.caller->self, &call);
 }
@@ -242,6 +255,27 @@ static int64_t wait_of(const struct lane *lane, int64_t max_wait_us)
     return wait < max_wait_us ? wait : max_wait_us;
 }
 
+// The wall clock and the monotonic one come apart when the wall clock is set, when the machine has slept, and slowly
+// by themselves: the database is asked how late it is.
+static void follow_clock(struct lane *lane)
+{
+    if (llabs(wall_offset(lane) - lane->wall_offset_us) < CLOCK_APART_US ||
+        lane_mono(lane) < lane->clock_retry_at)
+        return;
+    struct store_port *store = lane->ports.store;
+    instant now;
+    arena_reset(lane->batch_arena);
+    struct err e = store->begin(store->self, NULL, 0, NULL, 0, lane->batch_arena, &now);
+    store->rollback(store->self);
+    if (e.class == ERR_FENCED)
+        lane_drop(lane, e.text);
+    if (err_is(&e))
+        lane->clock_retry_at =
+            lane_mono(lane) + CLOCK_APART_US; // a batch that is committed before tells as well
+    else
+        lane_learn_db_now(lane, now);
+}
+
 void lane_step(struct lane *lane, int64_t max_wait_us)
 {
     bool work = gather_events(lane, wait_of(lane, max_wait_us));
@@ -258,6 +292,8 @@ void lane_step(struct lane *lane, int64_t max_wait_us)
         break;
     }
     follow_lost(lane);
+    if (lane->phase == LANE_RUNNING)
+        follow_clock(lane);
     if (lane->phase != LANE_RUNNING || !publish_pump(lane))
         return;
     if (work)

@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "lane/store_pg_internal.h"
+#include "pg/db_clock.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -233,6 +234,7 @@ static struct err store_begin(void *self, struct slot_fence *fences, size_t fenc
     if (err_is(&e))
         return failed(s, e);
     arena_reset(s->scratch);
+    db_clock_learn(now);
     *ret_now = now;
     return e;
 }

@@ -6,6 +6,7 @@
 #include "fulfillment-tracker/fulfillment_secrets.h"
 #include "ingress/ingress.h"
 #include "lane/process.h"
+#include "pg/db_clock.h"
 #include "json/jsonw.h"
 
 #include <sodium.h>
@@ -96,8 +97,7 @@ static bool authentic(struct http_exchange *x, struct process *process, const ch
                               .timestamp = http_header(x, "webhook-timestamp"),
                               .signature = http_header(x, "webhook-signature"),
                               .body = http_body(x)};
-    const struct clock_port *clock = clock_system();
-    const char *wrong = webhook_verify(&webhook, bytes_str(secret.text), clock->now(clock->self),
+    const char *wrong = webhook_verify(&webhook, bytes_str(secret.text), db_clock_now(),
                                        fulfillment_settings.callback_window);
     if (wrong == NULL)
         return true;

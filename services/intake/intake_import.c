@@ -3,6 +3,7 @@
 #include "intake/intake_import.h"
 
 #include "intake/intake_http.h"
+#include "pg/db_clock.h"
 #include "json/order_json.h"
 
 #include <assert.h>
@@ -298,7 +299,6 @@ static void submit(struct import *import, const struct import_unit *unit, size_t
 static void make_and_submit(struct import *import, struct arena *arena, struct jsonr_problems *problems,
                             const struct jsonr_value *object, struct bytes raw, size_t line, size_t last_line)
 {
-    const struct clock_port *clock = clock_system();
     bool csv = import->format == ROWS_CSV;
     struct import_unit unit = {.arena = arena,
                                .line = line,
@@ -307,7 +307,7 @@ static void make_and_submit(struct import *import, struct arena *arena, struct j
                                .object = object,
                                .from_text = csv,
                                .client = import->client,
-                               .now = clock->now(clock->self),
+                               .now = db_clock_now(),
                                .problems = problems};
     if (import->key[0] != '\0')
         unit.key = bytes_str(arena_printf(arena, "%s#%zu", import->key, line));

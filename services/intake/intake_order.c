@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "intake/intake_http.h"
 #include "orderclerk/v1/orders.pb-c.h"
+#include "pg/db_clock.h"
 #include "json/order_json.h"
 
 #include <ctype.h>
@@ -129,9 +130,8 @@ static void order_stored(void *self, const struct ingress_answer *answer)
 void intake_post_order(void *context, struct http_exchange *x)
 {
     struct intake *intake = intake_of(context);
-    const struct clock_port *clock = clock_system();
     struct order_source source = {
-        .channel = "WEB", .raw = http_body(x), .content_type = INTAKE_JSON, .now = clock->now(clock->self)};
+        .channel = "WEB", .raw = http_body(x), .content_type = INTAKE_JSON, .now = db_clock_now()};
     source.client = intake_client(x);
     if (source.client == NULL || !intake_key(x, &source.key))
         return;

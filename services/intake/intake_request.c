@@ -6,6 +6,7 @@
 #include "orderclerk/v1/control.pb-c.h"
 #include "orderclerk/v1/department_replies.pb-c.h"
 #include "orderclerk/v1/orders.pb-c.h"
+#include "pg/db_clock.h"
 #include "json/order_json.h"
 
 #include <stdio.h>
@@ -75,9 +76,8 @@ static struct about *about_new(struct intake *intake, struct http_exchange *x, c
 {
     struct arena *arena = http_arena(x);
     struct about *about = arena_new_object(arena, struct about);
-    const struct clock_port *clock = clock_system();
     *about = (struct about){.intake = intake, .x = x};
-    about->item.id = uuid_v7(clock->now(clock->self));
+    about->item.id = uuid_v7(db_clock_now());
     uuid_format(about->item.id, about->id);
     about->item.scope = bytes_str("id");
     about->item.key = bytes_str(about->id);

@@ -427,7 +427,8 @@ bool caller_mem_has(struct caller_mem *caller, struct uuid id)
 bool caller_mem_oldest(struct caller_mem *caller, struct effect_call *ret_call)
 {
     for (size_t i = 0; i < caller->count; i++) {
-        if (caller->calls[i].answered || caller->calls[i].call.due > caller->clock->now(caller->clock->self))
+        if (caller->calls[i].answered ||
+            caller->calls[i].call.due_us > caller->clock->monotonic_us(caller->clock->self))
             continue;
         *ret_call = caller->calls[i].call;
         return true;

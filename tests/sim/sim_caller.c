@@ -105,7 +105,7 @@ static void submit(void *self, const struct effect_call *given)
     call->call.request = arena_bytes(sim->arena, given->request);
     call->next = c->calls;
     c->calls = call;
-    instant at = given->due > sim->now ? given->due : sim->now;
+    instant at = given->due_us > sim->now ? given->due_us : sim->now; // the monotonic clock of every process
     sim_at(at + sim_below(&sim->schedule, 2000), go_out, call);
 }
 

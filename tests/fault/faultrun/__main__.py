@@ -20,7 +20,7 @@ from pathlib import Path
 from oclocal import services
 from stack import REPOSITORY
 
-from faultrun import finish, groups, messages, network, points, pressure, processes, report
+from faultrun import clocks, finish, groups, messages, network, points, pressure, processes, report
 from faultrun.epochs import Epochs
 from faultrun.injection import Run
 from faultrun.load import Load
@@ -57,12 +57,12 @@ KINDS = [
     Kind("sessions", 2, 300, plain("postgres", processes.end_sessions)),
     Kind("lines", 3, 200, network.line_jobs),
     Kind("pressure", 1, 100, pressure.jobs),
+    Kind("clock", 6, 50, clocks.jobs, at_once=7),
     Kind("messages", 1000, 500_000, messages.jobs),
     Kind("storm", 1, 30, plain("all", groups.storm)),
     Kind("upgrade", 1, 30, groups.upgrade_jobs, at_once=4),
 ]
 UNSUPPORTED = {
-    "clock jumps": "no service reads the wall clock to decide (the database's now() does); a jump needs a preloaded clock, which the sanitizers refuse",
     "3 brokers, standby": "comes with scaling: this stack has one broker and one database",
 }
 

@@ -181,7 +181,8 @@ class Load:
 
     def _racer(self) -> None:
         """Cancels some orders whose goods are being released, so that shipment and cancel are under way at once, and what is short."""
-        while (not self._stop.is_set() or self._racing) and not self.errors:
+        clients = self._threads[:CLIENTS]
+        while (any(thread.is_alive() for thread in clients) or self._racing) and not self.errors:
             ready = []
             with self._lock:
                 for order_id in list(self._racing):

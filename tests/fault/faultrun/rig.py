@@ -146,7 +146,20 @@ class Rig:
                 instance = services.instance(service, index)
                 dsn = self.stack.postgres.dsn(postgres.role_of(service), tcp=True, port=str(self.proxy.ports[f"pg-{instance}"]),
                                               application_name=instance, sslmode="disable", gssencmode="disable")
-                settings.setdefault(instance, {}).update(PG=dsn, KAFKA=f"127.0.0.1:{self.proxy.ports[BROKER_ROUTE]}")
+                self.set_clock(instance, 0)
+                settings.setdefault(instance, {}).update(PG=dsn, KAFKA=f"127.0.0.1:{self.proxy.ports[BROKER_ROUTE]}", FAULT_CLOCK=str(self._clock_file(instance)))
+
+    # ---- the services' wall clocks, by how much they are wrong
+    def _clock_file(self, instance: str) -> Path:
+        return self.stack.home.path / f"clock-{instance}"
+
+    def clock_off_s(self, instance: str) -> int:
+        return int.from_bytes(self._clock_file(instance).read_bytes(), sys.byteorder, signed=True) // 1_000_000
+
+    def set_clock(self, instance: str, off_s: int) -> None:
+        """Written where it lies: the process has it mapped."""
+        with open(self._clock_file(instance), "r+b" if self._clock_file(instance).exists() else "wb", buffering=0) as file:
+            file.write((off_s * 1_000_000).to_bytes(8, sys.byteorder, signed=True))
 
     # ---- life
     def up(self, inventories: int) -> None:

@@ -262,18 +262,12 @@ static void test_unknown_keys_name_the_nearest(void **state)
 static void test_other_variables_are_left_alone(void **state)
 {
     (void)state;
-    static const char *const names[] = {"ORDERCLERK_HOME",
-                                        "ORDERCLERK_FAULT",
-                                        "ORDERCLERK_PARTITIONS",
-                                        "ORDERCLERK_BUILD",
-                                        "ORDERCLERK_KEEP",
-                                        "ORDERCLERK_INTAKE_URL",
-                                        "ORDERCLERK_DESK_URL",
-                                        "ORDERCLERK_TEST_KAFKA",
-                                        "ORDERCLERK_TEST_",
-                                        "ORDERCLERKX",
-                                        "ORDERCLERK",
-                                        "XORDERCLERK_MODE"};
+    static const char *const names[] = {
+        "ORDERCLERK_HOME",       "ORDERCLERK_FAULT",    "ORDERCLERK_FAULT_CLOCK",
+        "ORDERCLERK_PARTITIONS", "ORDERCLERK_BUILD",    "ORDERCLERK_KEEP",
+        "ORDERCLERK_INTAKE_URL", "ORDERCLERK_DESK_URL", "ORDERCLERK_TEST_KAFKA",
+        "ORDERCLERK_TEST_",      "ORDERCLERKX",         "ORDERCLERK",
+        "XORDERCLERK_MODE"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         setenv(names[i], "anything", 1);
         assert_loads(load(NULL));

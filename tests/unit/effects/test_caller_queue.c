@@ -11,15 +11,15 @@
 #define LIMITS                                                                                               \
     ((struct queue_limits){.per_target = 2, .total = 3, .breaker_failures = 2, .breaker_open_us = 1000})
 
-static struct queue_entry make(uint8_t number, const char *target, instant due)
+static struct queue_entry make(uint8_t number, const char *target, int64_t due)
 {
     return (struct queue_entry){.id = {.b = {number}}, .target_name = bytes_str(target), .due = due};
 }
 
-static struct queue_entry *start(struct queue *q, instant now)
+static struct queue_entry *start(struct queue *q, int64_t now)
 {
     int64_t wait;
-    return queue_start(q, now, now, &wait);
+    return queue_start(q, now, &wait);
 }
 
 static void empty(struct queue *q)
@@ -36,10 +36,10 @@ static void test_the_earliest_due_starts_first(void **state)
         queue_new(&(struct queue_limits){.per_target = 100, .total = 100, .breaker_failures = 9});
     struct queue_entry e[50];
     for (size_t i = 0; i < 50; i++) {
-        e[i] = make((uint8_t)i, "t", (instant)((i * 37) % 50));
+        e[i] = make((uint8_t)i, "t", (int64_t)((i * 37) % 50));
         queue_add(q, &e[i]);
     }
-    for (instant due = 0; due < 50; due++) {
+    for (int64_t due = 0; due < 50; due++) {
         struct queue_entry *next = start(q, 100);
         assert_non_null(next);
         assert_int_equal(next->due, due);
@@ -57,10 +57,10 @@ static void test_nothing_starts_before_it_is_due(void **state)
     struct queue_entry a = make(1, "t", 500);
     int64_t wait = 0;
     queue_add(q, &a);
-    assert_null(queue_start(q, 100, 0, &wait));
+    assert_null(queue_start(q, 100, &wait));
     assert_int_equal(wait, 400);
-    assert_ptr_equal(queue_start(q, 500, 0, &wait), &a);
-    assert_null(queue_start(q, 500, 0, &wait));
+    assert_ptr_equal(queue_start(q, 500, &wait), &a);
+    assert_null(queue_start(q, 500, &wait));
     assert_true(wait == INT64_MAX);
     queue_end(q, &a, false, 0);
     queue_free(q);
@@ -104,21 +104,21 @@ static void test_the_breaker_leaves_one_target_alone_and_then_tries_once(void **
         queue_add(q, &e[i]);
     }
     for (size_t i = 0; i < 2; i++)
-        queue_end(q, queue_start(q, 0, 0, &wait), true, 10);
-    assert_null(queue_start(q, 0, 10, &wait));
+        queue_end(q, queue_start(q, 0, &wait), true, 10);
+    assert_null(queue_start(q, 10, &wait));
     assert_int_equal(wait, 1000);
     queue_add(q, &other);
-    assert_ptr_equal(queue_start(q, 0, 10, &wait), &other); // others go on
+    assert_ptr_equal(queue_start(q, 10, &wait), &other); // others go on
     queue_end(q, &other, false, 10);
 
-    assert_ptr_equal(queue_start(q, 0, 1010, &wait), &e[2]);
-    assert_null(queue_start(q, 0, 1010, &wait)); // one try only
+    assert_ptr_equal(queue_start(q, 1010, &wait), &e[2]);
+    assert_null(queue_start(q, 1010, &wait)); // one try only
     queue_end(q, &e[2], true, 1020);
-    assert_null(queue_start(q, 0, 1021, &wait));
+    assert_null(queue_start(q, 1021, &wait));
     assert_int_equal(wait, 999); // open again at once
-    assert_ptr_equal(queue_start(q, 0, 2020, &wait), &e[3]);
+    assert_ptr_equal(queue_start(q, 2020, &wait), &e[3]);
     queue_end(q, &e[3], false, 2021);
-    assert_ptr_equal(queue_start(q, 0, 2021, &wait), &e[4]); // closed
+    assert_ptr_equal(queue_start(q, 2021, &wait), &e[4]); // closed
     queue_end(q, &e[4], true, 2022);
     queue_free(q);
 }
