@@ -289,6 +289,33 @@ static void test_made_all_the_same(void **state)
     life_assert_state(life, "CANCELLED");
 }
 
+// Production was asked twice, and says twice that it is done; the second word comes while the first goods are under way.
+static void test_made_twice_is_shipped_once(void **state)
+{
+    struct life *life = *state;
+    start_make(life);
+    life->ship_until = LIFE_PACKED;
+    life->cancel_refused = true;
+    life_start(life, "IN_PRODUCTION");
+    life_produce(life, 1, 6);
+    life_run(life);
+    life_assert_state(life, "IN_FULFILMENT");
+    life_cancel(life);
+    life_assert_state(life, "COMPENSATING");
+    Orderclerk__V1__ProductionDone *again = MESSAGE(life, production_done);
+    again->line_no = 1;
+    again->quantity = 6;
+    again->warehouse = (char *)"GZ1";
+    assert_int_equal(
+        life_reply(life, "production", ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_DONE, &again->base),
+        SAGA_NEVER);
+    life_run(life);
+    life_assert_state(life, "IN_FULFILMENT");
+    assert_int_equal(life_count(life, "ReleaseShipment"), 1);
+    life_news(life, life->doc->shipments[0]->shipment_id, ORDERCLERK__V1__SHIPMENT_EVENT__BODY_HANDED_OVER);
+    life_assert_state(life, "SHIPPED");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +328,7 @@ int main(void)
         LIFE(test_handed_over_meanwhile),      LIFE(test_one_of_two_refuses),
         LIFE(test_production_refuses),         LIFE(test_ship_confirmation_after_cancel),
         LIFE(test_late_answers_are_undone),    LIFE(test_made_all_the_same),
+        LIFE(test_made_twice_is_shipped_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

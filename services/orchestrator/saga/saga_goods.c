@@ -321,6 +321,17 @@ static bool is_complete(const Orderclerk__V1__OrderState *doc, uint32_t line_no)
     return q != NULL && (!is_make(doc, line_no) || q->reserved + q->shipped + q->cancelled >= q->ordered);
 }
 
+// Of a line: what is neither gone nor in a shipment.
+static int64_t to_be_shipped(const Orderclerk__V1__OrderState *doc, uint32_t line_no)
+{
+    const Orderclerk__V1__LineQuantities *q = saga_quantities(doc, line_no);
+    int64_t quantity = q->ordered - q->cancelled - q->shipped;
+    for (size_t i = 0; i < doc->n_shipments; i++)
+        if (saga_shipment_open(doc->shipments[i]))
+            quantity -= in_shipment(doc->shipments[i], line_no);
+    return quantity;
+}
+
 void saga_shipments_plan(struct saga_run *run)
 {
     Orderclerk__V1__OrderState *doc = run->doc;
@@ -330,8 +341,11 @@ void saga_shipments_plan(struct saga_run *run)
         const Orderclerk__V1__ResolvedLine *line = saga_line(doc, allocation->line_no);
         if (line == NULL || !is_complete(doc, allocation->line_no))
             continue;
-        const int64_t missing = allocation->reserved + allocation->backordered -
-                                spoken_for(doc, line->line_no, allocation->warehouse, true);
+        int64_t missing = allocation->reserved + allocation->backordered -
+                          spoken_for(doc, line->line_no, allocation->warehouse, true);
+        const int64_t lacking = to_be_shipped(doc, line->line_no);
+        if (missing > lacking)
+            missing = lacking;
         if (missing <= 0)
             continue;
         Orderclerk__V1__ShipmentLine *part = NEW(run, shipment_line);

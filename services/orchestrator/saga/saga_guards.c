@@ -271,9 +271,12 @@ GUARD_FN(not_made)
     if (!done)
         return false;
     const int64_t quantity = BODY(run, ProductionDone)->quantity;
+    // What is made though it was cancelled may be of a plan that is forgotten, but not more than the line lacks: the undoing
+    // may be given up, and then all that it has is shipped.
     const bool unmade = saga_undoing(run->doc) || is_state(run, "CANCELLED") || is_state(run, "REJECTED");
+    const int64_t lacking = quantities->ordered - quantities->shipped - quantities->reserved;
     return IS_EMPTY(BODY(run, ProductionDone)->warehouse) || quantity <= 0 ||
-           quantity > (unmade ? quantities->ordered : quantities->in_production);
+           quantity > (unmade ? lacking : quantities->in_production);
 }
 
 GUARD_FN(date_stands)
