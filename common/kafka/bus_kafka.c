@@ -87,6 +87,23 @@ static bool place_slot(struct bus_kafka *b, int32_t slot, const rd_kafka_topic_p
     return good;
 }
 
+// The partitions of what begins work get a queue of their own. What of them has come into the common one before is given out
+// before what follows, because that one goes first.
+static void part_beginning(struct bus_kafka *b, const rd_kafka_topic_partition_list_t *list)
+{
+    size_t input = input_of_topic(b, b->settings.beginning);
+    for (int i = 0; b->beginning != NULL && i < list->cnt; i++) {
+        if (strcmp(list->elems[i].topic, b->names[input]) != 0)
+            continue;
+        rd_kafka_queue_t *queue =
+            rd_kafka_queue_get_partition(b->consumer, list->elems[i].topic, list->elems[i].partition);
+        if (queue == NULL)
+            continue; // no longer assigned: a new assignment is on its way
+        rd_kafka_queue_forward(queue, b->beginning);
+        rd_kafka_queue_destroy(queue);
+    }
+}
+
 static struct err read_slots(struct bus_kafka *b, const rd_kafka_topic_partition_list_t *low,
                              const rd_kafka_topic_partition_list_t *high, const int32_t *slots,
                              size_t slot_count, const struct store_position *positions, size_t position_count)
@@ -103,6 +120,8 @@ static struct err read_slots(struct bus_kafka *b, const rd_kafka_topic_partition
                 *bus_kafka_next(b, slots[s], i);
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(b->consumer, list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        part_beginning(b, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return err_ok();
@@ -212,6 +231,11 @@ static struct err open_consumer(struct bus_kafka *b)
     rd_kafka_poll_set_consumer(b->consumer);
     b->queue = rd_kafka_queue_get_consumer(b->consumer);
     kafka_wait_watch(&b->wait, b->queue);
+    if (b->settings.beginning != TOPIC_NONE) {
+        assert(input_of_topic(b, b->settings.beginning) != SIZE_MAX);
+        b->beginning = rd_kafka_queue_new(b->consumer);
+        kafka_wait_watch(&b->wait, b->beginning);
+    }
     return subscribe(b);
 }
 
@@ -222,6 +246,11 @@ static void close_consumer(struct bus_kafka *b)
     bus_kafka_drop_held(b);
     kafka_wait_unwatch(b->queue);
     rd_kafka_queue_destroy(b->queue);
+    if (b->beginning != NULL) {
+        kafka_wait_unwatch(b->beginning);
+        rd_kafka_queue_destroy(b->beginning);
+        b->beginning = NULL;
+    }
     rd_kafka_queue_t *last = rd_kafka_queue_new(b->consumer);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(b->consumer, last);
     int64_t end = kafka_wait_now() + CLOSE_TIMEOUT_US;

@@ -9,6 +9,8 @@
 
 // Longest sleep without telling librdkafka that this member is alive (max.poll.interval.ms).
 #define SLEEP_MAX_US 1000000
+// One poll in so many looks first for what begins work, so that it can't wait for ever.
+#define BEGINNING_EACH 16
 
 size_t bus_kafka_cells(const struct bus_kafka *b)
 {
@@ -238,19 +240,35 @@ static bool take_report(struct bus_kafka *b, bool settle, struct bus_event *ret_
     return false;
 }
 
-// settle: about to sleep, so make sure that both queues are empty and will wake us.
-static bool take_any(struct bus_kafka *b, bool settle, struct bus_event *ret_event)
+static bool take_queued(struct bus_kafka *b, rd_kafka_queue_t *queue, bool settle,
+                        struct bus_event *ret_event)
 {
-    if (take_own(b, ret_event) || take_report(b, settle, ret_event))
-        return true;
-    while (b->consumer != NULL && (settle || rd_kafka_queue_length(b->queue) > 0)) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(b->queue, 0);
+    while (settle || rd_kafka_queue_length(queue) > 0) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 0);
         if (event == NULL)
-            break;
+            return false;
         if (take_event(b, event, ret_event))
             return true;
     }
-    return take_own(b, ret_event); // an error among them
+    return false;
+}
+
+static bool take_consumed(struct bus_kafka *b, bool settle, struct bus_event *ret_event)
+{
+    if (b->consumer == NULL)
+        return false;
+    if (b->beginning != NULL && ++b->turns % BEGINNING_EACH == 0 &&
+        take_queued(b, b->beginning, false, ret_event))
+        return true;
+    return take_queued(b, b->queue, settle, ret_event) ||
+           (b->beginning != NULL && take_queued(b, b->beginning, settle, ret_event));
+}
+
+// settle: about to sleep, so make sure that all queues are empty and will wake us.
+static bool take_any(struct bus_kafka *b, bool settle, struct bus_event *ret_event)
+{
+    return take_own(b, ret_event) || take_report(b, settle, ret_event) ||
+           take_consumed(b, settle, ret_event) || take_own(b, ret_event); // an error among them
 }
 
 void bus_kafka_poll(void *self, int64_t timeout_us, struct bus_event *ret_event)

@@ -35,6 +35,9 @@ struct bus_kafka_settings {
     // Every topic that the lane reads, `control` included; the order is high_watermarks'. None: a bus that only sends.
     const enum topic *inputs;
     size_t input_count;
+    // One of the inputs, or TOPIC_NONE: its records are given out when there are none of the others, but for one in
+    // sixteen.
+    enum topic beginning;
     const enum topic *outputs; // every topic that it sends to
     size_t output_count;
     int32_t session_timeout_ms;   // 0: 3000. A dead member's slots are free after this

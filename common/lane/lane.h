@@ -67,6 +67,9 @@ struct lane_service {
     // No order waits for this service: what comes may always wait a little for company, so that the several records of one
     // order's step are one batch.
     bool unhurried;
+    // The input that begins work, TOPIC_NONE if there is none such. The records of the others, which are of work under way, go
+    // before its: under more load than can be borne, what was begun ends, and what waits is what isn't begun.
+    enum topic beginning;
     const void *context; // settings and fixed tables; read by batch_context
 };
 

@@ -309,6 +309,7 @@ static struct err open_bus(struct process *process)
                                           .group = process->service->lane->group,
                                           .inputs = process->inputs,
                                           .input_count = process->input_count,
+                                          .beginning = process->service->lane->beginning,
                                           .outputs = process->outputs,
                                           .output_count = process->output_count,
                                           .session_timeout_ms =

@@ -42,5 +42,6 @@ const struct lane_service orchestrator_lane = {
     .want = orchestrator_want,
     .decide = orchestrator_decide,
     .refuse_deadline = orchestrator_refuse_deadline,
+    .beginning = TOPIC_ORDERS,
     .context = &context,
 };

@@ -10,6 +10,8 @@ from latency import at_rate
 
 LIVE_RATE = 100  # orders a second beside the deadlines
 OVERLOAD_CONNECTIONS = 1000
+# One address stands for many clients here.
+ONE_ADDRESS = {"intake": {"HTTP_CONNECTIONS": "4000", "HTTP_PER_ADDRESS": "4000"}}
 
 
 def growth(options: Options) -> dict:
@@ -68,7 +70,7 @@ def timers(options: Options) -> dict:
 def overload(options: Options) -> dict:
     """Twice as many orders offered as can be completed: what is refused says when to come again, what is accepted is not late."""
     seconds = 5 if options.short else 60
-    with Bench(options) as bench:
+    with Bench(options, ONE_ADDRESS) as bench:
         bench.warm()
         saturation = bench.saturation()
         bodies = [bench.order() for _ in range(int(2 * saturation * seconds))]

@@ -1,5 +1,6 @@
 // What the bus and the producer make of a broker's errors: librdkafka's mock broker gives any at will. What a real one
 // does is tested in tests/integration/kafka.
+#include "kafka/bus_kafka_internal.h"
 #include "kafka/kafka.h"
 #include "kafka/kafka_producer.h"
 #include "kafka/kafka_wait.h"
@@ -19,6 +20,7 @@
 #define API_FETCH       1
 #define API_LISTOFFSETS 2
 #define PARTITIONS      3
+#define RECORDS         160
 #define WAIT_US         60000000LL
 
 static const enum topic topics[] = {TOPIC_ORDERS, TOPIC_CONTROL};
@@ -262,6 +264,42 @@ static void test_records_and_reports_come_by_one_poll(void **state)
     bus_kafka_close(bus);
 }
 
+// All of it has been fetched, and what begins work has a queue of its own.
+static void await_queues(const struct bus_kafka *b, size_t common, size_t beginning)
+{
+    int64_t end = kafka_wait_now() + WAIT_US;
+    while (rd_kafka_queue_length(b->queue) < common || rd_kafka_queue_length(b->beginning) < beginning)
+        assert_true(kafka_wait_now() < end);
+}
+
+static void test_what_is_under_way_goes_before_what_begins(void **state)
+{
+    struct broker *b = *state;
+    b->settings.beginning = TOPIC_ORDERS;
+    struct bus_port *bus = open_bus(b);
+    struct kafka_producer *p = open_producer(b);
+    assign_all(bus, NULL, 0);
+    for (uint64_t i = 0; i < 2 * RECORDS; i++) {
+        struct bus_out out = record(i);
+        out.topic = i < RECORDS ? TOPIC_ORDERS : TOPIC_CONTROL;
+        struct err e = kafka_producer_send(p, &out);
+        assert_int_equal(e.class, ERR_NONE);
+    }
+    assert_true(kafka_producer_flush(p, WAIT_US));
+    await_queues((const struct bus_kafka *)bus, RECORDS, RECORDS);
+    size_t begun = 0, under_way = 0, early = 0;
+    while (begun + under_way < (size_t)2 * RECORDS) {
+        struct bus_event event = await(bus, BUS_RECORD);
+        size_t *count = event.record.topic == TOPIC_ORDERS ? &begun : &under_way;
+        assert_int_equal(event.record.offset, *count); // in order, each once
+        ++*count;
+        early += event.record.topic == TOPIC_ORDERS && under_way < RECORDS;
+    }
+    assert_in_range(early, 1, RECORDS / 10); // it can't wait for ever
+    kafka_producer_close(p);
+    bus_kafka_close(bus);
+}
+
 static void *wake_bus(void *self)
 {
     struct bus_port *bus = self;
@@ -369,6 +407,7 @@ int main(void)
         TEST(test_topics_are_checked),
         TEST(test_waking_a_producer_that_waits),
         TEST(test_records_and_reports_come_by_one_poll),
+        TEST(test_what_is_under_way_goes_before_what_begins),
         TEST(test_waking_a_poll),
         TEST(test_watermarks_that_can_not_be_had_are_asked_for_again),
         TEST(test_a_producer_beyond_repair_is_told_and_reopened),
