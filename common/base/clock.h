@@ -23,6 +23,12 @@ struct clock_port {
 };
 const struct clock_port *clock_system(void);
 
+static inline int64_t clock_monotonic_us(void)
+{
+    const struct clock_port *clock = clock_system();
+    return clock->monotonic_us(clock->self);
+}
+
 // Text reaches from year 0001 to 9999: PostgreSQL has no year 0 and RFC 3339 four digits. Parsing refuses
 // others, formatting shows the nearest end; INSTANT_NONE gives an empty text.
 #define INSTANT_TEXT_SIZE 28

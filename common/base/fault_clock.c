@@ -23,6 +23,7 @@ static void map_file(void)
     const char *path = getenv("ORDERCLERK_FAULT_CLOCK");
     if (path == NULL || *path == '\0')
         return;
+    errno = 0;
     const int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
     // A page beyond the file's end would be a signal at the first look.

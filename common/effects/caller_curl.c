@@ -12,11 +12,6 @@
 
 #define POLL_MAX_MS 1000
 
-static int64_t mono_us(void)
-{
-    return clock_system()->monotonic_us(NULL);
-}
-
 static void call_free(struct caller *caller, struct call *call)
 {
     transfer_drop(caller, call);
@@ -93,7 +88,7 @@ static void take_incoming(struct caller *caller)
 
 static void finish(struct caller *caller, struct call *call, const struct effect_result *result)
 {
-    queue_end(caller->queue, &call->entry, call->target_failed, mono_us());
+    queue_end(caller->queue, &call->entry, call->target_failed, clock_monotonic_us());
     push_result(caller, result, call->generation);
     call_free(caller, call);
 }
@@ -126,7 +121,7 @@ static int start_due(struct caller *caller)
 {
     int64_t wait;
     struct queue_entry *entry;
-    while ((entry = queue_start(caller->queue, mono_us(), &wait)) != NULL)
+    while ((entry = queue_start(caller->queue, clock_monotonic_us(), &wait)) != NULL)
         start(caller, call_of(entry));
     return wait / 1000 + 1 < POLL_MAX_MS ? (int)(wait / 1000 + 1) : POLL_MAX_MS;
 }

@@ -1,6 +1,8 @@
 // Opening and closing the server.
 #include "http/http_internal.h"
 
+#include "base/timed_wait.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -120,11 +122,7 @@ static struct http_server *server_new(const struct http_settings *settings, cons
     server->context = context;
     server->listen_fd = -1;
     pthread_mutex_init(&server->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    timed_wait_init(&server->changed);
     return server;
 }
 
@@ -204,13 +202,13 @@ static void end_uploads(struct http_server *server)
 static void end_all(struct http_server *server)
 {
     int64_t wait_us = server->settings.close_wait_us > 0 ? server->settings.close_wait_us : CLOSE_WAIT_US;
-    int64_t patient_until = http_monotonic() + wait_us, until = patient_until + FLUSH_WAIT_US;
+    int64_t patient_until = clock_monotonic_us() + wait_us, until = patient_until + FLUSH_WAIT_US;
     pthread_mutex_lock(&server->lock);
-    while (atomic_load(&server->in_flight) > 0 && http_monotonic() < until) {
+    while (atomic_load(&server->in_flight) > 0 && clock_monotonic_us() < until) {
         end_uploads(server);
-        if (http_monotonic() > patient_until)
+        if (clock_monotonic_us() > patient_until)
             end_waiting(server);
-        http_wait_changed(server, 10 * INSTANT_MS);
+        timed_wait(&server->changed, &server->lock, 10 * INSTANT_MS);
     }
     end_waiting(server);
     for (struct connection *c = server->connections; c != NULL; c = c->next)

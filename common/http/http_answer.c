@@ -110,7 +110,7 @@ void http_resume(struct http_exchange *x)
     x->paused = false;
     if (was_paused && x->suspended) {
         x->suspended = false;
-        http_set_deadline(http_connection_of(x), http_monotonic() + x->server->settings.body_deadline_us);
+        http_set_deadline(http_connection_of(x), clock_monotonic_us() + x->server->settings.body_deadline_us);
         MHD_resume_connection(x->connection);
     }
     pthread_mutex_unlock(&x->lock);

@@ -1,17 +1,12 @@
 // Connections, and the watch over their deadlines.
 #include "http/http_internal.h"
 
+#include "base/timed_wait.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
-
-int64_t http_monotonic(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
-}
 
 // ---- connections and their deadlines
 
@@ -68,7 +63,7 @@ static void connection_started(struct http_server *server, struct MHD_Connection
     connection->x.arena = arena_new(ARENA_BYTES);
     pthread_mutex_init(&connection->x.lock, NULL);
     atomic_store(&connection->in_request, true);
-    atomic_store(&connection->deadline_us, http_monotonic() + server->settings.header_deadline_us);
+    atomic_store(&connection->deadline_us, clock_monotonic_us() + server->settings.header_deadline_us);
     pthread_mutex_lock(&server->lock);
     connection->next = server->connections;
     if (server->connections != NULL)
@@ -138,23 +133,13 @@ static void end_overdue(struct connection *connection, int64_t now)
     shutdown(connection->fd, SHUT_RDWR);
 }
 
-void http_wait_changed(struct http_server *server, int64_t us)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += us * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&server->changed, &server->lock, &until);
-}
-
 void *http_watch(void *self)
 {
     struct http_server *server = self;
     pthread_mutex_lock(&server->lock);
     while (!server->stop) {
-        http_wait_changed(server, WATCH_US);
-        int64_t now = http_monotonic();
+        timed_wait(&server->changed, &server->lock, WATCH_US);
+        int64_t now = clock_monotonic_us();
         for (struct connection *c = server->connections; c != NULL; c = c->next)
             end_overdue(c, now);
     }

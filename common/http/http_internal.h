@@ -97,7 +97,6 @@ struct http_server {
 };
 
 // ---- http_connection.c
-int64_t http_monotonic(void);
 // False: the watch thread has taken it; nothing may be answered any more.
 bool http_set_deadline(struct connection *connection, int64_t deadline_us);
 struct connection *http_connection_of(struct http_exchange *x);
@@ -108,7 +107,6 @@ void http_on_connection(void *self, struct MHD_Connection *mhd, void **socket_co
 // Written past libmicrohttpd, which takes no answer while a body is coming in.
 void http_send_past(int fd, int status, const char *content_type, struct bytes body);
 void *http_watch(void *server);
-void http_wait_changed(struct http_server *server, int64_t us); // under server->lock
 
 // ---- http_request.c
 enum MHD_Result http_on_request(void *self, struct MHD_Connection *mhd, const char *url, const char *method,

@@ -117,7 +117,7 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
     if (!x->answered && x->server->settings.admit != NULL)
         x->server->settings.admit(x->server->context, x->route, x);
     x->discard = x->answered;
-    if (!http_set_deadline(connection, http_monotonic() + x->server->settings.body_deadline_us))
+    if (!http_set_deadline(connection, clock_monotonic_us() + x->server->settings.body_deadline_us))
         return MHD_NO;
     bool asks = http_header(x, MHD_HTTP_HEADER_EXPECT) != NULL;
     if (x->answered && (asks || length > DRAIN_MAX)) {
@@ -194,7 +194,7 @@ static enum MHD_Result take_piece(struct connection *connection, const char *dat
         bool pause = x->paused && !x->discard;
         suspend_if(x, pause);
         if (!pause)
-            http_set_deadline(connection, http_monotonic() + x->server->settings.body_deadline_us);
+            http_set_deadline(connection, clock_monotonic_us() + x->server->settings.body_deadline_us);
         pthread_mutex_unlock(&x->lock);
     } else if (!x->discard && !append_body(x, data, size)) {
         refuse_size(x);
@@ -254,7 +254,7 @@ void *http_on_target(void *self, const char *target, struct MHD_Connection *mhd)
         return NULL;
     connection->x.raw_target = arena_str(connection->x.arena, bytes_str(target));
     if (!atomic_exchange(&connection->in_request, true))
-        http_set_deadline(connection, http_monotonic() + server->settings.header_deadline_us);
+        http_set_deadline(connection, clock_monotonic_us() + server->settings.header_deadline_us);
     return NULL;
 }
 
@@ -270,6 +270,6 @@ void http_on_completed(void *self, struct MHD_Connection *mhd, void **request_co
     *request_context = NULL;
     http_exchange_clear(&connection->x);
     atomic_store(&connection->in_request, false);
-    http_set_deadline(connection, http_monotonic() + IDLE_US);
+    http_set_deadline(connection, clock_monotonic_us() + IDLE_US);
     atomic_fetch_sub(&server->in_flight, 1);
 }

@@ -2,13 +2,13 @@
 //
 // Whatever makes an outcome unknown takes one path: close the connection, forget the slots, claim again.
 #include "base/mutant.h"
+#include "base/timed_wait.h"
 #include "ingress/ingress_internal.h"
 #include "metrics/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RETRY_US         (20 * INSTANT_MS)
@@ -36,12 +36,6 @@ static void register_metrics(void)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         metrics_register(all[i]);
     ingress_slots_register();
-}
-
-static int64_t monotonic(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
 }
 
 // ---- the queue; under lock
@@ -104,7 +98,7 @@ static void fail(struct submission *s, enum ingress_status status, const char *w
 // Those that have waited too long; all of them when nothing will come any more.
 static void fail_overdue(struct ingress *g, bool all)
 {
-    int64_t before = monotonic() - INGRESS_WAIT_MAX_US;
+    int64_t before = clock_monotonic_us() - INGRESS_WAIT_MAX_US;
     for (;;) {
         pthread_mutex_lock(&g->lock);
         bool overdue = g->queue.count > 0 && (all || g->queue.first->since_us < before);
@@ -128,7 +122,7 @@ static void tell_waiting(struct ingress *g, bool end)
         return;
     bool room = !end && ingress_accepts(g, &retry_after_s);
     pthread_mutex_lock(&g->lock);
-    struct room_waits told = room_waits_take(&g->waits, monotonic(), room || end);
+    struct room_waits told = room_waits_take(&g->waits, clock_monotonic_us(), room || end);
     pthread_mutex_unlock(&g->lock);
     room_waits_tell(told, room);
 }
@@ -196,15 +190,7 @@ static void commit(struct ingress *g, struct submission **items, size_t count)
 
 static void wait_until(struct ingress *g, int64_t until_us)
 {
-    int64_t left = until_us - monotonic();
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    if (left > 0) {
-        until.tv_nsec += left % INSTANT_SECOND * 1000;
-        until.tv_sec += left / INSTANT_SECOND + until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-    }
-    pthread_cond_timedwait(&g->changed, &g->lock, &until);
+    timed_wait(&g->changed, &g->lock, until_us - clock_monotonic_us());
 }
 
 static size_t take_items(struct ingress *g)
@@ -221,12 +207,13 @@ static size_t take_items(struct ingress *g)
 static size_t gather(struct ingress *g, int64_t until_us, bool *ret_stop)
 {
     pthread_mutex_lock(&g->lock);
-    while (!g->stop && !g->woken && monotonic() < until_us && (g->pg == NULL || g->queue.count == 0))
+    while (!g->stop && !g->woken && clock_monotonic_us() < until_us && (g->pg == NULL || g->queue.count == 0))
         wait_until(g, until_us);
     g->woken = false;
     if (g->pg != NULL && g->queue.count > 0 && g->last_count >= LINGER_FROM) {
-        int64_t linger_us = monotonic() + LINGER_US;
-        while (!g->stop && g->queue.count < (size_t)g->settings.commit_max && monotonic() < linger_us)
+        int64_t linger_us = clock_monotonic_us() + LINGER_US;
+        while (!g->stop && g->queue.count < (size_t)g->settings.commit_max &&
+               clock_monotonic_us() < linger_us)
             wait_until(g, linger_us);
     }
     size_t count = g->pg != NULL ? take_items(g) : 0;
@@ -249,17 +236,17 @@ static int64_t next_turn(const struct ingress *g, bool again)
 
 static void publish_rest(struct ingress *g)
 {
-    int64_t until = monotonic() + CLOSE_PUBLISH_US;
+    int64_t until = clock_monotonic_us() + CLOSE_PUBLISH_US;
     for (;;) {
         bool done = true, again = false;
         for (size_t i = 0; i < g->slot_count && g->pg != NULL; i++)
             done = done && publisher_published(g->publisher, g->slots[i].i) >= g->slots[i].batch_no;
         g->next_mark_us = done ? 0 : g->next_mark_us;
         struct err e = g->pg == NULL ? err_ok() : ingress_upkeep(g, &again);
-        if (g->pg == NULL || err_is(&e) || done || monotonic() > until)
+        if (g->pg == NULL || err_is(&e) || done || clock_monotonic_us() > until)
             return;
         pthread_mutex_lock(&g->lock);
-        while (!g->woken && !again && monotonic() < until)
+        while (!g->woken && !again && clock_monotonic_us() < until)
             wait_until(g, until);
         g->woken = false;
         pthread_mutex_unlock(&g->lock);
@@ -279,7 +266,7 @@ static void *run(void *self)
             commit(g, g->items, count);
             stop = false; // some may have been put back
         }
-        if (g->pg == NULL && !stop && monotonic() >= g->next_connect_us) {
+        if (g->pg == NULL && !stop && clock_monotonic_us() >= g->next_connect_us) {
             struct err e = ingress_connect(g);
             (void)e; // shown as trouble
         }
@@ -341,11 +328,7 @@ struct err ingress_open(const struct ingress_settings *settings, struct ingress 
     if (g->items == NULL)
         abort();
     pthread_mutex_init(&g->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    timed_wait_init(&g->changed);
     struct err e = publisher_open(settings, wake, g, &g->publisher);
     if (!err_is(&e)) {
         struct err connected = ingress_connect(g);
@@ -381,7 +364,7 @@ void ingress_submit(struct ingress *g, const struct ingress_item *item,
 
 bool ingress_accepts(struct ingress *g, int *ret_retry_after_s)
 {
-    int64_t now = monotonic();
+    int64_t now = clock_monotonic_us();
     pthread_mutex_lock(&g->lock);
     bool room =
         g->ready && !g->stop && g->queue.count < INGRESS_QUEUE_MAX && g->queue.bytes < INGRESS_QUEUE_BYTES;
@@ -400,7 +383,7 @@ bool ingress_accepts(struct ingress *g, int *ret_retry_after_s)
 void ingress_await_room(struct ingress *g, int64_t max_us, void (*told)(void *self, bool room), void *self)
 {
     pthread_mutex_lock(&g->lock);
-    room_waits_add(&g->waits, monotonic() + max_us, told, self);
+    room_waits_add(&g->waits, clock_monotonic_us() + max_us, told, self);
     g->woken = true; // there may be room by now
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);

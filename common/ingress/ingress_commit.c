@@ -81,7 +81,7 @@ struct err ingress_submission_make(const struct ingress_item *item, const char *
         .record_count = item->record_count,
         .bytes = item->raw.size,
         .suspect = item->suspect,
-        .since_us = clock_system()->monotonic_us(NULL),
+        .since_us = clock_monotonic_us(),
     };
     if (MUTANT(key_not_unique)) {
         s->key = bytes_of(s->id.b, sizeof s->id.b);

@@ -5,12 +5,12 @@
 #include "ingress/ingress_internal.h"
 
 #include "base/fault.h"
+#include "base/timed_wait.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define OPEN_AGAIN_US (1 * INSTANT_SECOND)
 #define SLEEP_US      (1 * INSTANT_SECOND) // the longest; new batches wake
@@ -54,12 +54,6 @@ struct publisher {
 static struct pub_batch *at(struct publisher *p, uint64_t number)
 {
     return &p->ring[number % PUBLISH_BATCHES_MAX];
-}
-
-static int64_t monotonic(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
 }
 
 static void note_trouble(struct publisher *p, const char *text)
@@ -268,13 +262,10 @@ static void take_reports(struct publisher *p, int64_t timeout_us)
 
 static bool wait_to_open(struct publisher *p)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += OPEN_AGAIN_US / INSTANT_SECOND;
-    int64_t end = monotonic() + OPEN_AGAIN_US;
+    int64_t end = clock_monotonic_us() + OPEN_AGAIN_US;
     pthread_mutex_lock(&p->lock);
-    while (!p->stop && monotonic() < end)
-        pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    while (!p->stop && clock_monotonic_us() < end)
+        timed_wait(&p->changed, &p->lock, end - clock_monotonic_us());
     bool go_on = !p->stop;
     pthread_mutex_unlock(&p->lock);
     return go_on;
@@ -322,11 +313,7 @@ struct err publisher_open(const struct ingress_settings *settings, void (*wake)(
     p->wake = wake;
     p->wake_self = self;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    timed_wait_init(&p->changed);
     if (pthread_create(&p->thread, NULL, run, p) != 0) {
         free(source);
         free(p);

@@ -25,12 +25,6 @@ void ingress_slots_register(void)
     metrics_register(&taken_over);
 }
 
-static int64_t monotonic(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
-}
-
 static void note_trouble(struct ingress *g, const char *text)
 {
     pthread_mutex_lock(&g->lock);
@@ -45,7 +39,7 @@ static void set_ready(struct ingress *g, bool ready)
     if (ready) {
         g->own_slot = g->slots[0].i;
         g->own_batch_no = g->slots[0].batch_no;
-        g->progress_us = monotonic();
+        g->progress_us = clock_monotonic_us();
         g->trouble[0] = '\0';
     }
     pthread_mutex_unlock(&g->lock);
@@ -99,12 +93,12 @@ static struct err claim_own(struct ingress *g)
 
 struct err ingress_connect(struct ingress *g)
 {
-    g->next_connect_us = monotonic() + CONNECT_AGAIN_US;
+    g->next_connect_us = clock_monotonic_us() + CONNECT_AGAIN_US;
     struct err e = ingress_store_open(g->settings.pg, g->settings.slots, &g->pg);
     if (!err_is(&e))
         e = claim_own(g);
-    if (!err_is(&e) && monotonic() >= g->next_maintain_us) {
-        g->next_maintain_us = monotonic() + MAINTAIN_US;
+    if (!err_is(&e) && clock_monotonic_us() >= g->next_maintain_us) {
+        g->next_maintain_us = clock_monotonic_us() + MAINTAIN_US;
         e = ingress_store_maintain(g->pg);
     }
     if (err_is(&e))
@@ -209,7 +203,7 @@ static void note_progress(struct ingress *g, int64_t now)
 
 struct err ingress_upkeep(struct ingress *g, bool *ret_again)
 {
-    int64_t now = monotonic();
+    int64_t now = clock_monotonic_us();
     bool tick = now >= g->next_tick_us, marks = tick || now >= g->next_mark_us;
     struct err e = err_ok();
     *ret_again = false;

@@ -253,8 +253,8 @@ static void close_consumer(struct bus_kafka *b)
     }
     rd_kafka_queue_t *last = rd_kafka_queue_new(b->consumer);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(b->consumer, last);
-    int64_t end = kafka_wait_now() + CLOSE_TIMEOUT_US;
-    while (error == NULL && !rd_kafka_consumer_closed(b->consumer) && kafka_wait_now() < end) {
+    int64_t end = clock_monotonic_us() + CLOSE_TIMEOUT_US;
+    while (error == NULL && !rd_kafka_consumer_closed(b->consumer) && clock_monotonic_us() < end) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(last, 50);
         if (event == NULL)
             continue;
@@ -294,7 +294,7 @@ static struct err bus_reopen(void *self)
     if (err_is(&e)) { // told as a failure of its own, so that it is tried again
         close_both(b);
         b->failed = true;
-        b->failed_until = kafka_wait_now() + REOPEN_PAUSE_US;
+        b->failed_until = clock_monotonic_us() + REOPEN_PAUSE_US;
         snprintf(b->text, sizeof b->text, "%s", e.text);
     }
     return e;

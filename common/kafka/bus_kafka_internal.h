@@ -27,7 +27,7 @@ struct bus_kafka {
     rd_kafka_t *consumer;            // NULL: no inputs, or reopen failed
     rd_kafka_queue_t *queue;         // the consumer's events
     rd_kafka_queue_t *beginning;     // the records of that topic; NULL: there is none such
-    uint32_t turns;                  // polls since `beginning` came first
+    uint32_t turns;                  // looks at the queues: says when `beginning` comes first
     rd_kafka_event_t *held;          // keeps the views of the last record valid
     int32_t partitions;
     int32_t *slots; // assigned and complete, ascending

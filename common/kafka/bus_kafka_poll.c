@@ -213,7 +213,7 @@ static bool take_own(struct bus_kafka *b, struct bus_event *ret_event)
             .text = t->text};
         return true;
     }
-    if (b->failed && !b->failure_told && kafka_wait_now() >= b->failed_until) {
+    if (b->failed && !b->failure_told && clock_monotonic_us() >= b->failed_until) {
         b->failure_told = true;
         *ret_event = (struct bus_event){.kind = BUS_FAILED, .text = b->text};
         return true;
@@ -277,11 +277,11 @@ void bus_kafka_poll(void *self, int64_t timeout_us, struct bus_event *ret_event)
     bus_kafka_drop_held(b);
     if (take_any(b, false, ret_event))
         return;
-    int64_t end = kafka_wait_now() + timeout_us;
+    int64_t end = clock_monotonic_us() + timeout_us;
     for (;;) {
         if (take_any(b, true, ret_event))
             return;
-        int64_t left = end - kafka_wait_now();
+        int64_t left = end - clock_monotonic_us();
         if (kafka_wait_take_wake(&b->wait) || left <= 0) {
             *ret_event = (struct bus_event){.kind = BUS_NOTHING};
             return;

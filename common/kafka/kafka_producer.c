@@ -270,12 +270,12 @@ void kafka_producer_take(struct kafka_producer *p, bool settle, struct kafka_rep
 
 void kafka_producer_next(struct kafka_producer *p, int64_t timeout_us, struct kafka_report *ret_report)
 {
-    int64_t end = kafka_wait_now() + timeout_us;
+    int64_t end = clock_monotonic_us() + timeout_us;
     for (;;) {
         kafka_producer_take(p, true, ret_report);
         if (ret_report->kind != KAFKA_REPORT_NONE || kafka_wait_take_wake(p->wait))
             return;
-        int64_t left = end - kafka_wait_now();
+        int64_t left = end - clock_monotonic_us();
         if (left <= 0)
             return;
         kafka_wait_sleep(p->wait, left);
@@ -289,10 +289,10 @@ size_t kafka_producer_unreported(const struct kafka_producer *p)
 
 bool kafka_producer_flush(struct kafka_producer *p, int64_t max_us)
 {
-    int64_t end = kafka_wait_now() + max_us;
+    int64_t end = clock_monotonic_us() + max_us;
     for (;;) {
         take_events(p, true);
-        int64_t left = end - kafka_wait_now();
+        int64_t left = end - clock_monotonic_us();
         if (p->under_way == 0 || left <= 0 || p->failed)
             return p->under_way == 0 && !p->failed;
         kafka_wait_sleep(p->wait, left);

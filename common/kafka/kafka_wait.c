@@ -1,7 +1,6 @@
 // Sleeping on an eventfd.
 #include "kafka/kafka_wait.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -60,12 +59,4 @@ void kafka_wait_wake(struct kafka_wait *wait)
 bool kafka_wait_take_wake(struct kafka_wait *wait)
 {
     return atomic_load_explicit(&wait->woken, memory_order_relaxed) && atomic_exchange(&wait->woken, false);
-}
-
-int64_t kafka_wait_now(void)
-{
-    struct timespec now;
-    int failed = clock_gettime(CLOCK_MONOTONIC, &now);
-    assert(failed == 0);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }

@@ -25,4 +25,3 @@ void kafka_wait_unwatch(rd_kafka_queue_t *queue);
 void kafka_wait_sleep(struct kafka_wait *wait, int64_t timeout_us);
 void kafka_wait_wake(struct kafka_wait *wait);      // any thread
 bool kafka_wait_take_wake(struct kafka_wait *wait); // whether it was called since the last time
-int64_t kafka_wait_now(void);                       // monotonic, us

@@ -12,8 +12,9 @@
 
 #define BACKOFF_FIRST_US 20000
 #define BACKOFF_MAX_US   1000000
-#define PUMP_WAIT_US     1000 // while records wait for room in the producer's queue
-#define CLOCK_APART_US   1000000
+#define PUMP_WAIT_US     1000    // while records wait for room in the producer's queue
+#define CLOCK_APART_US   1000000 // as far as two clocks may come apart
+#define CLOCK_RETRY_US   1000000
 
 #define COUNTER(what, text)                                                                                  \
     {                                                                                                        \

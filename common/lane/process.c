@@ -71,12 +71,6 @@ void *process_user(struct process *process)
     return process->user;
 }
 
-static int64_t monotonic_us(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
-}
-
 static void wait_us(int64_t us)
 {
     struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
@@ -118,7 +112,7 @@ static void serve_metrics(void *context, struct http_exchange *x)
 static void serve_live(void *context, struct http_exchange *x)
 {
     struct process *process = context;
-    if (monotonic_us() - atomic_load(&process->turned_at) < LIVE_MAX_US) {
+    if (clock_monotonic_us() - atomic_load(&process->turned_at) < LIVE_MAX_US) {
         http_reply(x, 200, "text/plain; charset=utf-8", bytes_str("live\n"));
         return;
     }
@@ -233,7 +227,7 @@ static struct err until_open(struct process *process, const char *what, struct e
         if (e.class == ERR_CONFIG)
             return e;
         wait_us(OPEN_RETRY_US);
-        atomic_store(&process->turned_at, monotonic_us());
+        atomic_store(&process->turned_at, clock_monotonic_us());
     }
     return err_ok();
 }
@@ -419,13 +413,13 @@ static void *watch_signals(void *self)
 
 static void maintain(struct process *process, int64_t *due)
 {
-    if (monotonic_us() < *due || !lane_ready(atomic_load(&process->lane)))
+    if (clock_monotonic_us() < *due || !lane_ready(atomic_load(&process->lane)))
         return;
     bool more = false;
     struct err e = store_pg_maintain(process->store, &more);
     if (err_is(&e))
         LOG(LOG_WARN, "upkeep of the tables will be tried again", log_s("error", e.text));
-    *due = monotonic_us() + (err_is(&e) || more ? 10 * INSTANT_SECOND : MAINTAIN_EVERY_US);
+    *due = clock_monotonic_us() + (err_is(&e) || more ? 10 * INSTANT_SECOND : MAINTAIN_EVERY_US);
 }
 
 static void run(struct process *process)
@@ -434,7 +428,7 @@ static void run(struct process *process)
     int64_t maintain_at = 0;
     atomic_store(&process->lane, lane);
     while (!atomic_load(&process->stop)) {
-        atomic_store(&process->turned_at, monotonic_us());
+        atomic_store(&process->turned_at, clock_monotonic_us());
         lane_step(lane, STEP_MAX_US);
         maintain(process, &maintain_at);
     }
@@ -487,7 +481,7 @@ static int serve(struct process *process)
     pthread_detach(watcher);
     collect_routes(process);
     collect_topics(process);
-    atomic_store(&process->turned_at, monotonic_us());
+    atomic_store(&process->turned_at, clock_monotonic_us());
     struct err e = open_all(process);
     if (err_is(&e)) {
         LOG(LOG_ERROR, "can't work as configured", log_s("error", e.text));

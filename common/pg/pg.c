@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define PENDING_MAX  1024 // statements in one round trip; a batch has some dozens
 #define PREPARED_MAX 1024 // statements per connection, a power of two; a service has about a hundred
@@ -310,26 +309,19 @@ struct err pg_sync(struct pg *pg)
 
 // ---- receiving
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 enum waited { WAITED_ANSWER, WAITED_TIMEOUT, WAITED_LOST };
 
 // Sends what is left and reads until libpq has an answer. Each byte that comes in starts the timeout anew.
 static enum waited wait_answer(struct pg *pg, int64_t timeout_us)
 {
-    int64_t until = monotonic_us() + timeout_us;
+    int64_t until = clock_monotonic_us() + timeout_us;
     for (;;) {
         int unsent = PQflush(pg->conn);
         if (unsent < 0)
             return WAITED_LOST;
         if (!PQisBusy(pg->conn))
             return WAITED_ANSWER;
-        int64_t left = until - monotonic_us();
+        int64_t left = until - clock_monotonic_us();
         if (left <= 0)
             return WAITED_TIMEOUT;
         struct pollfd fd = {.fd = PQsocket(pg->conn), .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
@@ -339,7 +331,7 @@ static enum waited wait_answer(struct pg *pg, int64_t timeout_us)
         if (ready > 0 && (fd.revents & ~POLLOUT) != 0) {
             if (PQconsumeInput(pg->conn) != 1)
                 return WAITED_LOST;
-            until = monotonic_us() + timeout_us;
+            until = clock_monotonic_us() + timeout_us;
         }
     }
 }

@@ -31,12 +31,6 @@ struct secrets {
     struct remembered entries[REMEMBERED_MAX];
 };
 
-static int64_t monotonic_us(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
-}
-
 struct secrets *secrets_new(const char *dsn, int64_t remember_us)
 {
     struct secrets *secrets = calloc(1, sizeof *secrets);
@@ -121,7 +115,7 @@ static struct err ask_connected(struct secrets *secrets, struct bytes warehouse,
 
 static struct err get(struct secrets *secrets, struct bytes warehouse, struct secret *ret_secret)
 {
-    int64_t now = monotonic_us();
+    int64_t now = clock_monotonic_us();
     struct remembered *entry = place_of(secrets, warehouse);
     if (entry->until > now && is(entry, warehouse)) {
         *ret_secret = entry->secret;
@@ -132,7 +126,7 @@ static struct err get(struct secrets *secrets, struct bytes warehouse, struct se
     struct secret found = {.known = false};
     struct err e = ask_connected(secrets, warehouse, &found);
     if (err_is(&e)) {
-        secrets->failed_until = monotonic_us() + RETRY_AFTER_US;
+        secrets->failed_until = clock_monotonic_us() + RETRY_AFTER_US;
         return err_make(ERR_RETRY, "%s", e.text);
     }
     memset(entry, 0, sizeof *entry);

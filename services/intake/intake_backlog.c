@@ -2,6 +2,7 @@
 #include "intake/intake_backlog.h"
 
 #include "base/clock.h"
+#include "base/timed_wait.h"
 #include "ingress/room_waits.h"
 #include "kafka/kafka_lag.h"
 #include "log/log.h"
@@ -9,7 +10,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define GROUP           "orchestrator.v1"
 #define ASK_US          1000000
@@ -36,21 +36,15 @@ struct backlog {
     double rate;      // records read per second, smoothed
 };
 
-static int64_t monotonic_us(void)
-{
-    const struct clock_port *clock = clock_system();
-    return clock->monotonic_us(clock->self);
-}
-
 // Under lock.
 static bool is_full(const struct backlog *b)
 {
-    return b->asked_us != 0 && monotonic_us() - b->asked_us < STALE_US && b->answer.waiting >= b->max;
+    return b->asked_us != 0 && clock_monotonic_us() - b->asked_us < STALE_US && b->answer.waiting >= b->max;
 }
 
 static void take_answer(struct backlog *b, const struct kafka_lag_answer *answer)
 {
-    const int64_t now = monotonic_us();
+    const int64_t now = clock_monotonic_us();
     if (b->asked_us != 0 && now > b->asked_us && answer->read >= b->answer.read) {
         const double rate = (double)(answer->read - b->answer.read) * 1e6 / (double)(now - b->asked_us);
         b->rate += RATE_WEIGHT * (rate - b->rate);
@@ -80,12 +74,7 @@ static void ask(struct backlog *b, struct kafka_lag **lag)
 static void pause_asking(struct backlog *b)
 {
     const bool closely = b->waits.first != NULL || b->answer.waiting >= b->max / 2;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (closely ? ASK_CLOSELY_US : ASK_US) * 1000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&b->changed, &b->lock, &until);
+    timed_wait(&b->changed, &b->lock, closely ? ASK_CLOSELY_US : ASK_US);
 }
 
 static void *run(void *self)
@@ -98,7 +87,7 @@ static void *run(void *self)
         ask(b, &lag);
         pthread_mutex_lock(&b->lock);
         const bool room = !b->stop && !is_full(b);
-        struct room_waits taken = room_waits_take(&b->waits, monotonic_us(), room || b->stop);
+        struct room_waits taken = room_waits_take(&b->waits, clock_monotonic_us(), room || b->stop);
         pthread_mutex_unlock(&b->lock);
         room_waits_tell(taken, room);
         pthread_mutex_lock(&b->lock);
@@ -121,11 +110,7 @@ struct err backlog_open(const struct kafka_cluster *cluster, int64_t max, struct
     b->max = max;
     metrics_register(&waiting_metric);
     pthread_mutex_init(&b->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    timed_wait_init(&b->changed);
     if (pthread_create(&b->thread, NULL, run, b) != 0) {
         free(b);
         return err_make(ERR_RETRY, "no thread to count the orders that wait");
@@ -166,7 +151,7 @@ void backlog_await(struct backlog *b, int64_t max_us, void (*told)(void *self, b
     pthread_mutex_lock(&b->lock);
     const bool stop = b->stop;
     if (!stop) {
-        room_waits_add(&b->waits, monotonic_us() + max_us, told, self);
+        room_waits_add(&b->waits, clock_monotonic_us() + max_us, told, self);
         pthread_cond_signal(&b->changed);
     }
     pthread_mutex_unlock(&b->lock);

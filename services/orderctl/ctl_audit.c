@@ -86,11 +86,6 @@ enum ctl_exit ctl_audit_cluster(struct ctl *ctl, struct kafka_cluster *ret_clust
 
 // ---- pace
 
-int64_t ctl_audit_now_us(void)
-{
-    return clock_system()->monotonic_us(clock_system()->self);
-}
-
 void ctl_audit_sleep_ms(int64_t ms)
 {
     struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000 * 1000000)};
@@ -99,7 +94,7 @@ void ctl_audit_sleep_ms(int64_t ms)
 
 struct ctl_pace ctl_pace_start(int64_t rate)
 {
-    return (struct ctl_pace){.rate = rate, .started_us = ctl_audit_now_us()};
+    return (struct ctl_pace){.rate = rate, .started_us = clock_monotonic_us()};
 }
 
 void ctl_pace_take(struct ctl_pace *pace, int64_t count)
@@ -108,7 +103,7 @@ void ctl_pace_take(struct ctl_pace *pace, int64_t count)
     if (pace->rate == 0)
         return;
     const int64_t due_us = pace->started_us + pace->taken * INSTANT_SECOND / pace->rate;
-    const int64_t early_ms = (due_us - ctl_audit_now_us()) / 1000;
+    const int64_t early_ms = (due_us - clock_monotonic_us()) / 1000;
     if (early_ms > 0)
         ctl_audit_sleep_ms(early_ms);
 }

@@ -23,7 +23,6 @@ struct ctl_pace {
 };
 struct ctl_pace ctl_pace_start(int64_t rate);
 void ctl_pace_take(struct ctl_pace *pace, int64_t count);
-int64_t ctl_audit_now_us(void); // monotonic
 void ctl_audit_sleep_ms(int64_t ms);
 
 // A whole number option; false: told why.

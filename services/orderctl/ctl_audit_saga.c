@@ -273,7 +273,7 @@ static struct err read_selected_rows(struct verify *v, size_t known)
 // published: per partition.
 static struct err wait_published(struct verify *v, int64_t *published)
 {
-    const int64_t until = ctl_audit_now_us() + v->patience_s * INSTANT_SECOND;
+    const int64_t until = clock_monotonic_us() + v->patience_s * INSTANT_SECOND;
     const int32_t partitions = kafka_reader_partitions(v->reader);
     int64_t *needed = arena_new_array(v->kept, int64_t, (size_t)partitions);
     const struct audit_order *order;
@@ -287,7 +287,7 @@ static struct err wait_published(struct verify *v, int64_t *published)
             struct err e = audit_store_published(v->pg, v->page, p, &published[p]);
             if (err_is(&e))
                 return e;
-            if (published[p] >= needed[p] || ctl_audit_now_us() >= until)
+            if (published[p] >= needed[p] || clock_monotonic_us() >= until)
                 break;
             ctl_audit_sleep_ms(POLL_MS);
         }

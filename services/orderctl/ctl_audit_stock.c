@@ -48,9 +48,9 @@ static bool has_shares_differing(const struct reconcile *r)
 // Reads until no share is on its way, or for IN_FLIGHT_S.
 static struct err read_settled(struct reconcile *r)
 {
-    const int64_t until = ctl_audit_now_us() + IN_FLIGHT_S * INSTANT_SECOND;
+    const int64_t until = clock_monotonic_us() + IN_FLIGHT_S * INSTANT_SECOND;
     struct err e = read_stock(r);
-    while (!err_is(&e) && has_shares_differing(r) && ctl_audit_now_us() < until) {
+    while (!err_is(&e) && has_shares_differing(r) && clock_monotonic_us() < until) {
         ctl_audit_sleep_ms(POLL_MS);
         e = read_stock(r);
     }
@@ -205,9 +205,9 @@ static enum ctl_exit repair(struct reconcile *r, const char *reason, size_t *ret
     const enum ctl_exit status = send_repairs(r, reason);
     if (status != CTL_OK)
         return status;
-    const int64_t until = ctl_audit_now_us() + REPAIR_S * INSTANT_SECOND;
+    const int64_t until = clock_monotonic_us() + REPAIR_S * INSTANT_SECOND;
     struct err e = read_stock(r);
-    while (!err_is(&e) && count_repairable(r) > 0 && ctl_audit_now_us() < until) {
+    while (!err_is(&e) && count_repairable(r) > 0 && clock_monotonic_us() < until) {
         ctl_audit_sleep_ms(POLL_MS);
         e = read_stock(r);
     }

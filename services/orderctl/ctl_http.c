@@ -59,11 +59,6 @@ static size_t take_header(char *data, size_t size, size_t count, void *self)
     return n;
 }
 
-static int64_t now_us(void)
-{
-    return clock_system()->monotonic_us(clock_system()->self);
-}
-
 static void sleep_ms(long ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
@@ -147,7 +142,7 @@ enum ctl_exit ctl_request(struct ctl *ctl, enum ctl_base base, const char *metho
         }
     }
     const char *url = arena_printf(ctl->arena, "%s%s", base_url(ctl, base), path);
-    int64_t until = now_us() + TRY_FOR_US;
+    int64_t until = clock_monotonic_us() + TRY_FOR_US;
     const char *why = "";
     for (;;) {
         bool answered = try_once(ctl, url, method, content_type, key, body, size, ret_answer, &why);
@@ -157,7 +152,7 @@ enum ctl_exit ctl_request(struct ctl *ctl, enum ctl_base base, const char *metho
             ctl_print_problem(ret_answer->body, ret_answer->status);
             return ret_answer->status / 100 == 5 ? CTL_UNREACHABLE : CTL_REFUSED;
         }
-        if (now_us() >= until) {
+        if (clock_monotonic_us() >= until) {
             if (answered)
                 ctl_print_problem(ret_answer->body, ret_answer->status);
             else

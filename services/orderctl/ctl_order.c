@@ -31,7 +31,7 @@ static enum ctl_exit wait_for(struct ctl *ctl, const char *id)
     static const char *const resting[] = {"AWAITING_CUSTOMER", "AWAITING_DEPARTMENT", "SHORTAGE_OFFERED",
                                           "IN_REVIEW", "NEEDS_PERSON"};
     const char *until = ctl_option(ctl, "until");
-    int64_t end = clock_system()->monotonic_us(NULL) + ctl->wait_s * INSTANT_SECOND;
+    int64_t end = clock_monotonic_us() + ctl->wait_s * INSTANT_SECOND;
     const char *last = "";
     for (;;) {
         json_t *order;
@@ -55,7 +55,7 @@ static enum ctl_exit wait_for(struct ctl *ctl, const char *id)
             fprintf(stderr, "orderctl: the order has ended as %s\n", state);
             return CTL_NOT_YET;
         }
-        if (clock_system()->monotonic_us(NULL) > end) {
+        if (clock_monotonic_us() > end) {
             fprintf(stderr, "orderctl: still %s after %lld s\n", state, (long long)ctl->wait_s);
             return CTL_NOT_YET;
         }

@@ -3,10 +3,10 @@ everybody signs and says bears the database's time."""
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
+import wall_clock
 from desk_run import DeskRun
 from oclocal import services
 
@@ -18,7 +18,7 @@ KINDS = ("express", "standard", "never_answered")
 
 def wrong_clock(folder, name: str, off_s: int) -> str:
     file = folder / f"clock-{name}"
-    file.write_bytes((off_s * 1_000_000).to_bytes(8, sys.byteorder, signed=True))
+    wall_clock.set_off(file, off_s)
     return str(file)
 
 

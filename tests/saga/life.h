@@ -126,6 +126,8 @@ void life_assert_state(const struct life *life, const char *state);
 void life_complete(
     struct life *life); // runs to DELIVERED, lets the dispute window pass: COMPLETED, invoiced and paid
 void life_assert_undone(struct life *life); // runs to CANCELLED: as many undoings as commands, nothing kept
+// Production says that so much of a line is made, into warehouse GZ1; life_produce: and is believed.
+enum saga_outcome life_produced(struct life *life, uint32_t line_no, int64_t quantity);
 void life_produce(struct life *life, uint32_t line_no, int64_t quantity);
 
 // Each test has a life of its own.

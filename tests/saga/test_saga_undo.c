@@ -212,11 +212,7 @@ static void test_production_refuses(void **state)
     life_assert_state(life, "IN_PRODUCTION");
     assert_int_equal(life_count(life, "CancelPlan"), 0);
     assert_int_equal(life_mailed(life, "cancel_refused"), 1);
-    Orderclerk__V1__ProductionDone *done = MESSAGE(life, production_done);
-    done->line_no = 1;
-    done->quantity = 6;
-    done->warehouse = (char *)"GZ1";
-    life_reply(life, "production", ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_DONE, &done->base);
+    life_produced(life, 1, 6);
     life_run(life);
     life_assert_state(life, "DELIVERED");
     life_advance(life, life->settings.dispute_window);
@@ -276,13 +272,7 @@ static void test_made_all_the_same(void **state)
     life_start(life, "IN_PRODUCTION");
     life_cancel(life);
     life_assert_undone(life);
-    Orderclerk__V1__ProductionDone *done = MESSAGE(life, production_done);
-    done->line_no = 1;
-    done->quantity = 6;
-    done->warehouse = (char *)"GZ1";
-    assert_int_equal(
-        life_reply(life, "production", ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_DONE, &done->base),
-        SAGA_MOVED);
+    life_produce(life, 1, 6);
     life_run(life);
     assert_int_equal(life_count(life, "ReceiveForOrder"), 1);
     assert_int_equal(life_count(life, "ReleaseStock"), 2); // into stock, and free for others
@@ -302,13 +292,7 @@ static void test_made_twice_is_shipped_once(void **state)
     life_assert_state(life, "IN_FULFILMENT");
     life_cancel(life);
     life_assert_state(life, "COMPENSATING");
-    Orderclerk__V1__ProductionDone *again = MESSAGE(life, production_done);
-    again->line_no = 1;
-    again->quantity = 6;
-    again->warehouse = (char *)"GZ1";
-    assert_int_equal(
-        life_reply(life, "production", ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_DONE, &again->base),
-        SAGA_NEVER);
+    assert_int_equal(life_produced(life, 1, 6), SAGA_NEVER);
     life_run(life);
     life_assert_state(life, "IN_FULFILMENT");
     assert_int_equal(life_count(life, "ReleaseShipment"), 1);

@@ -111,13 +111,9 @@ static void some_news(struct life *life, struct walk_source *source)
 static void make_goods(struct life *life)
 {
     for (size_t i = 0; i < life->doc->n_quantities; i++) {
-        if (life->doc->quantities[i]->in_production == 0)
-            continue;
-        Orderclerk__V1__ProductionDone *done = MESSAGE(life, production_done);
-        done->line_no = life->doc->quantities[i]->line_no;
-        done->quantity = life->doc->quantities[i]->in_production;
-        done->warehouse = (char *)"GZ1";
-        life_reply(life, "production", ORDERCLERK__V1__DEPARTMENT_REPLY__BODY_PRODUCTION_DONE, &done->base);
+        const Orderclerk__V1__LineQuantities *q = life->doc->quantities[i];
+        if (q->in_production > 0)
+            life_produced(life, q->line_no, q->in_production);
     }
 }
 

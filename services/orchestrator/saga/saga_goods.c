@@ -98,14 +98,15 @@ static int64_t in_shipment(const Orderclerk__V1__ShipmentState *shipment, uint32
     return quantity;
 }
 
-// What open shipments have of a line's goods at a warehouse; drafts aside where the question is what a draft may take.
+// What open shipments have of a line's goods at a warehouse (NULL: anywhere); drafts aside where the question is what a draft may take.
 static int64_t spoken_for(const Orderclerk__V1__OrderState *doc, uint32_t line_no,
                           const char *stock_warehouse, bool drafts)
 {
     int64_t quantity = 0;
     for (size_t i = 0; i < doc->n_shipments; i++) {
         const Orderclerk__V1__ShipmentState *shipment = doc->shipments[i];
-        if (saga_shipment_open(shipment) && strcmp(shipment->stock_warehouse, stock_warehouse) == 0 &&
+        if (saga_shipment_open(shipment) &&
+            (stock_warehouse == NULL || strcmp(shipment->stock_warehouse, stock_warehouse) == 0) &&
             (drafts || !saga_shipment_is(shipment, "DRAFT")))
             quantity += in_shipment(shipment, line_no);
     }
@@ -321,17 +322,6 @@ static bool is_complete(const Orderclerk__V1__OrderState *doc, uint32_t line_no)
     return q != NULL && (!is_make(doc, line_no) || q->reserved + q->shipped + q->cancelled >= q->ordered);
 }
 
-// Of a line: what is neither gone nor in a shipment.
-static int64_t to_be_shipped(const Orderclerk__V1__OrderState *doc, uint32_t line_no)
-{
-    const Orderclerk__V1__LineQuantities *q = saga_quantities(doc, line_no);
-    int64_t quantity = q->ordered - q->cancelled - q->shipped;
-    for (size_t i = 0; i < doc->n_shipments; i++)
-        if (saga_shipment_open(doc->shipments[i]))
-            quantity -= in_shipment(doc->shipments[i], line_no);
-    return quantity;
-}
-
 void saga_shipments_plan(struct saga_run *run)
 {
     Orderclerk__V1__OrderState *doc = run->doc;
@@ -343,7 +333,9 @@ void saga_shipments_plan(struct saga_run *run)
             continue;
         int64_t missing = allocation->reserved + allocation->backordered -
                           spoken_for(doc, line->line_no, allocation->warehouse, true);
-        const int64_t lacking = to_be_shipped(doc, line->line_no);
+        const Orderclerk__V1__LineQuantities *q = saga_quantities(doc, line->line_no);
+        const int64_t lacking =
+            q->ordered - q->cancelled - q->shipped - spoken_for(doc, line->line_no, NULL, true);
         if (missing > lacking)
             missing = lacking;
         if (missing <= 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from oclocal import services
 
 from faultrun.injection import Run
-from faultrun.rig import INSTANCES
+from faultrun.rig import PROCESSES
 
 HOUR_S = 3600
 
@@ -26,7 +26,6 @@ def jump(run: Run, service: str, index: int) -> None:
 
 def jobs(run: Run, times: int) -> list[tuple[str, Callable[[], None]]]:
     """One process after the other has its turn."""
-    every = [(name, index) for name, count in INSTANCES.items() for index in range(1, count + 1)]
-    run.draw.shuffle(every)
+    every = run.draw.sample(PROCESSES, len(PROCESSES))
     picked = [every[number % len(every)] for number in range(times)]
     return [(name, lambda name=name, index=index: jump(run, name, index)) for name, index in picked]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from oclocal import kafka, postgres, services
 
 from faultrun.injection import Run
-from faultrun.rig import INSTANCES
+from faultrun.rig import INSTANCES, PROCESSES
 
 FOLLOW_S = 120
 ANSWER_S = 10  # clients wait while enough orders are unfinished: after this a fault doesn't wait for their next answer
@@ -87,8 +87,7 @@ def end_sessions(run: Run) -> None:
 
 
 def kill_jobs(run: Run, times: int) -> list[tuple[str, Callable[[], None]]]:
-    every = [(name, index) for name, count in INSTANCES.items() for index in range(1, count + 1)]
-    picked = [run.draw.choice(every) for _ in range(times)]
+    picked = [run.draw.choice(PROCESSES) for _ in range(times)]
     return [(name, lambda name=name, index=index: kill(run, name, index)) for name, index in picked]
 
 

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import psycopg2
+import wall_clock
 from oclocal import kafka, postgres, services
 from oclocal.process import Process, stop_all
 from stack import Stack
@@ -24,6 +25,7 @@ WAL_SIZE = "256m"
 AWAY = ("08", "53", "57P", "58", "XX")  # SQLSTATE: connection, resources, shutdown, input and output, internal
 BROKER_ROUTE = "kafka"
 INSTANCES = {service.name: service.processes for service in services.SERVICES}
+PROCESSES = [(name, index) for name, count in INSTANCES.items() for index in range(1, count + 1)]  # that always run
 # Instances that faults add for a time: a second process to take over from, more of inventory for the storm.
 SPARE = {"fulfillment": 2, "inventory": 5, "validator": 2, "notifier": 2, "desk": 2, "intake": 2, "orchestrator": 3}
 # Customers have the time that they have in life: how long an outage delays their mail must not decide how an order ends.
@@ -154,12 +156,10 @@ class Rig:
         return self.stack.home.path / f"clock-{instance}"
 
     def clock_off_s(self, instance: str) -> int:
-        return int.from_bytes(self._clock_file(instance).read_bytes(), sys.byteorder, signed=True) // 1_000_000
+        return wall_clock.off_s(self._clock_file(instance))
 
     def set_clock(self, instance: str, off_s: int) -> None:
-        """Written where it lies: the process has it mapped."""
-        with open(self._clock_file(instance), "r+b" if self._clock_file(instance).exists() else "wb", buffering=0) as file:
-            file.write((off_s * 1_000_000).to_bytes(8, sys.byteorder, signed=True))
+        wall_clock.set_off(self._clock_file(instance), off_s)
 
     # ---- life
     def up(self, inventories: int) -> None:
@@ -288,5 +288,5 @@ class Rig:
         stack = self.stack
         return {"pg": stack.postgres.dsn(postgres.SUPERUSER), "kafka": stack.kafka.bootstrap, "topic_prefix": stack.prefix, "partitions": stack.partitions,
                 "home": str(stack.home.path), "build": str(stack.build_folder),
-                "services": {services.instance(name, index): stack.url(name, index) for name in INSTANCES for index in range(1, INSTANCES[name] + 1)},
+                "services": {services.instance(name, index): stack.url(name, index) for name, index in PROCESSES},
                 "doubles": {name: stack.url(name) for name in services.DOUBLE_NAMES}, "cpus": os.cpu_count()}
