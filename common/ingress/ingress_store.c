@@ -1,5 +1,6 @@
 // Ingress's statements.
 #include "ingress/ingress_internal.h"
+#include "pg/db_clock.h"
 
 #include <assert.h>
 
@@ -18,7 +19,7 @@ static const char hold_sql[] = "SELECT pg_try_advisory_lock(" LOCK_CLASS ", $1::
 static const char give_back_sql[] = "SELECT pg_advisory_unlock(" LOCK_CLASS ", $1::int)";
 static const char claim_sql[] =
     "UPDATE ingress_slot SET epoch = epoch + 1, seen_at = now() WHERE i = $1::int "
-    "RETURNING epoch, batch_no, published_no";
+    "RETURNING epoch, batch_no, published_no, now()";
 static const char left_sql[] = "SELECT i, seen_at < now() - interval '10 seconds' FROM ingress_slot "
                                "WHERE batch_no > published_no ORDER BY i";
 static const char end_holder_sql[] =
@@ -37,7 +38,7 @@ static const char begin_sql[] = "BEGIN";
 static const char fence_sql[] =
     "UPDATE ingress_slot SET batch_no = batch_no + 1, published_no = greatest(published_no, $4::bigint), "
     "seen_at = now() "
-    "WHERE i = $1::int AND epoch = $2::bigint AND batch_no = $3::bigint RETURNING i";
+    "WHERE i = $1::int AND epoch = $2::bigint AND batch_no = $3::bigint RETURNING now()";
 static const char insert_sql[] =
     "WITH given AS ("
     "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], "
@@ -136,9 +137,10 @@ struct err ingress_store_claim(struct pg *pg, int32_t i, struct held_slot *ret_s
     struct arena *arena = arena_new(1024);
     struct pg_param params[] = {pg_i32(arena, i)};
     PGresult *result = NULL;
-    struct err e =
-        ask(pg, claim_sql, params, COUNT_OF(params), (uint32_t[]){PG_INT8, PG_INT8, PG_INT8}, 3, &result);
+    static const uint32_t types[] = {PG_INT8, PG_INT8, PG_INT8, PG_TIMESTAMPTZ};
+    struct err e = ask(pg, claim_sql, params, COUNT_OF(params), types, COUNT_OF(types), &result);
     if (!err_is(&e) && PQntuples(result) == 1) {
+        db_clock_learn(pg_get_instant(result, 0, 3));
         *ret_slot = (struct held_slot){.i = i,
                                        .epoch = pg_get_i64(result, 0, 0),
                                        .batch_no = pg_get_i64(result, 0, 1),
@@ -314,8 +316,12 @@ static struct err receive_fence(struct pg *pg, const struct held_slot *slot)
         return e;
     result = NULL;
     e = pg_receive(pg, &result);
+    if (!err_is(&e))
+        e = pg_expect(result, (uint32_t[]){PG_TIMESTAMPTZ}, 1);
     if (!err_is(&e) && PQntuples(result) != 1)
         e = err_make(ERR_FENCED, "ingress slot %d has another owner", slot->i);
+    if (!err_is(&e))
+        db_clock_learn(pg_get_instant(result, 0, 0));
     PQclear(result);
     return e;
 }

@@ -1,4 +1,5 @@
-// The database's time, as its processes know it: what all of them agree on, however wrong a machine's own clock is.
+// The database's time, as its processes know it: what all of them agree on, however wrong a machine's own clock is. Told by
+// ingress before it takes anything in, and with each commit and batch from then on.
 #pragma once
 
 #include "base/clock.h"

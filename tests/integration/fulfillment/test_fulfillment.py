@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import wall_clock
 
 TESTS = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TESTS / "doubles"), str(TESTS / "integration" / "intake")]
@@ -221,6 +222,30 @@ def test_who_may_call_back(alone):
         answer = alone.call_back("SH1", {**body, **change})
         assert answer.status == 422 and answer.json()["field"] == field, answer.body
     assert alone.stack.value("SELECT count(*) FROM fulfillment.submission") == 0
+
+
+def test_a_wrong_clock_refuses_no_callback(alone, tmp_path):
+    """Nor while the broker is away, when the lane, which goes by the database's time too, hasn't begun."""
+    order, shipment = ids(1)[0]
+    body = {"shipment_id": shipment, "order_id": order, "kind": "accepted", "happened_at": "2026-09-21T08:00:00Z"}
+    assert alone.call_back("SH1", body, "msg_1").status == 202
+    alone.stack.stop("fulfillment")
+    alone.stack.kill("kafka")
+    clock = tmp_path / "clock"
+    wall_clock.set_off(clock, 3600)
+    alone.stack.settings = {"fulfillment": {"FAULT_CLOCK": str(clock)}}
+    alone.stack.start("fulfillment")
+    answers = []
+
+    def answered() -> bool:
+        try:
+            answers.append(alone.call_back("SH1", body, "msg_2"))
+        except OSError:
+            return False
+        return answers[-1].status != 503
+    alone.stack.wait(answered, 30, "an answer to the callback")
+    assert answers[-1].status == 202, answers[-1].body
+    assert "broker" in alone.stack.http("fulfillment", "GET", "/ready").json()["detail"]
 
 
 def test_a_callback_is_taken_once(alone):
