@@ -225,7 +225,8 @@ static struct err open_consumer(struct bus_kafka *b)
 {
     if (b->settings.input_count == 0)
         return err_ok();
-    struct err e = kafka_conf_open(KAFKA_CONSUMER, &b->settings.cluster, &b->settings, &b->consumer);
+    enum kafka_side side = b->settings.unhurried ? KAFKA_UNHURRIED_CONSUMER : KAFKA_CONSUMER;
+    struct err e = kafka_conf_open(side, &b->settings.cluster, &b->settings, &b->consumer);
     if (err_is(&e))
         return e;
     rd_kafka_poll_set_consumer(b->consumer);

@@ -38,6 +38,7 @@ struct bus_kafka_settings {
     // One of the inputs, or TOPIC_NONE: its records are given out when there are none of the others, but for one in
     // sixteen.
     enum topic beginning;
+    bool unhurried;            // records may wait in the broker for company, for 100 ms at most
     const enum topic *outputs; // every topic that it sends to
     size_t output_count;
     int32_t session_timeout_ms;   // 0: 3000. A dead member's slots are free after this

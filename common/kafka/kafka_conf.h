@@ -14,6 +14,8 @@ enum kafka_side {
     KAFKA_BOTH = 3,
     KAFKA_ONLY_READER = 4, // beside the consumer's, for readers without a group
     KAFKA_READER = KAFKA_CONSUMER | KAFKA_ONLY_READER,
+    KAFKA_UNHURRIED = 8, // in place of some of the consumer's, for members that no order waits for
+    KAFKA_UNHURRIED_CONSUMER = KAFKA_CONSUMER | KAFKA_UNHURRIED,
 };
 
 struct kafka_conf_row {

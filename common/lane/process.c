@@ -304,6 +304,7 @@ static struct err open_bus(struct process *process)
                                           .inputs = process->inputs,
                                           .input_count = process->input_count,
                                           .beginning = process->service->lane->beginning,
+                                          .unhurried = process->service->lane->unhurried,
                                           .outputs = process->outputs,
                                           .output_count = process->output_count,
                                           .session_timeout_ms =
