@@ -48,6 +48,7 @@ class Options:
     long: bool = False
     runs: int = 3  # of those benches that give a median
     warm_s: float = WARM_S
+    against: Path | None = None  # another build's folder: each of those runs with its programs too, in turn
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,21 @@ class Bench:
         self.stack.partitions = partitions or self.stack.partitions
         self.stack.fresh()
         self._up()
+
+    def use(self, build: Path) -> None:
+        """The services of this build on the same tables, topics and broker; it must know the same migrations."""
+        if self.stack.build_folder == build:
+            return
+        every = [(name, index) for name in self._names for index in range(1, self.processes[name] + 1)]
+        for name, index in every:
+            self.stack.stop(name, index)
+        self.stack.build_folder = build
+        for name, index in every:
+            self.stack.start(name, index)
+        for name, index in every:
+            self.stack.wait_ready(name, index)
+        self.run_orders(WARM_ORDERS_SHORT)
+        self.rest()
 
     @property
     def intakes(self) -> range:
@@ -375,12 +391,22 @@ def _merged(values: list, merge: Callable[[list], object]):
     if all(isinstance(value, dict) for value in values):
         return {key: _merged([value[key] for value in values if key in value], merge) for key in values[0]}
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return merge(values)
+        return round(merge(values), 3)
     return values[0]
 
 
-def several(runs: int, run: Callable[[], dict]) -> dict:
-    """The median of so many runs, number by number, and least and most of those at the top."""
-    results = [run() for _ in range(runs)]
+def _summary(results: list[dict]) -> dict:
+    """The median of runs, number by number, and least and most of those at the top."""
     numbers = {key: [result[key] for result in results] for key, value in results[0].items() if isinstance(value, (int, float))}
-    return {"runs": runs, **_merged(results, statistics.median), "least_and_most": {key: f"{min(values)}–{max(values)}" for key, values in numbers.items()}}
+    return {"runs": len(results), **_merged(results, statistics.median), "least_and_most": {key: f"{min(values)}–{max(values)}" for key, values in numbers.items()}}
+
+
+def several(bench: Bench, run: Callable[[], dict]) -> dict:
+    """So many runs as the options say; with another build to compare with, as many pairs, under `against` what that one did."""
+    own, against = bench.stack.build_folder, bench.options.against
+    results: dict[Path, list[dict]] = {build: [] for build in (against, own) if build}
+    for _ in range(bench.options.runs):
+        for build, of_build in results.items():
+            bench.use(build)
+            of_build.append(run())
+    return _summary(results[own]) | ({"against": _summary(results[against])} if against else {})

@@ -37,7 +37,7 @@ def latency(options: Options) -> dict:
     rates, seconds = ((20, 100), 3) if options.short else ((20, 100, 500), 20)
     with Bench(options) as bench:
         bench.warm()
-        points = [{"rate": rate, **several(options.runs, lambda: at_rate(bench, rate, seconds))} for rate in rates]
+        points = [{"rate": rate, **several(bench, lambda: at_rate(bench, rate, seconds))} for rate in rates]
         return {**bench.conditions(), "points": points}
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from benchlib import REFUSED_SKU, UNLIMITED, Bench, Options, several
 
 PRODUCTS = 500  # of `hot`: what many products are
 
 
-def _at_once(options: Options, orders: int, runs: int) -> dict:
+def _at_once(options: Options, orders: int) -> dict:
     with Bench(options) as bench:
         bench.warm()
-        return {**bench.conditions(), **several(runs, lambda: bench.measured(orders, lambda: bench.run_orders(orders))), "rss_mib": bench.rss_mib()}
+        return {**bench.conditions(), **several(bench, lambda: bench.measured(orders, lambda: bench.run_orders(orders))), "rss_mib": bench.rss_mib()}
 
 
 def saga(options: Options) -> dict:
     """Completed express orders a second at saturation, real work in every service."""
-    return _at_once(options, 2000 if options.short else 20000, options.runs)
+    return _at_once(options, 2000 if options.short else 20000)
 
 
 def import_(options: Options) -> dict:
     """A large file: from its first byte to the last completed order."""
-    return _at_once(options, 3000 if options.short else 100000, 1)
+    return _at_once(replace(options, runs=1), 3000 if options.short else 100000)
 
 
 def compensate(options: Options) -> dict:
@@ -38,7 +39,7 @@ def compensate(options: Options) -> dict:
 
         bench.warm()
         bench.run_bodies([bench.order_of(REFUSED_SKU) for _ in range(100)], "OrderCancelled")
-        result = several(options.runs, both)
+        result = several(bench, both)
         held = bench.stack.value("SELECT sum(reserved)::bigint FROM inventory.stock")
         assert held == 0, f"{held} units are still reserved"
         return {**bench.conditions(), **result}
@@ -55,7 +56,7 @@ def hot(options: Options) -> dict:
             return {"one": one, "many": many, "one_to_many": round(one["orders_per_second"] / many["orders_per_second"], 3)}
 
         bench.warm()
-        return {**bench.conditions(), "products": len(bench.skus), **several(options.runs, both)}
+        return {**bench.conditions(), "products": len(bench.skus), **several(bench, both)}
 
 
 def scale(options: Options) -> dict:
