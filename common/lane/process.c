@@ -5,6 +5,7 @@
 #include "effects/effects.h"
 #include "kafka/kafka.h"
 #include "lane/internal.h"
+#include "lane/process_allocations.h"
 #include "lane/process_settings.h"
 #include "lane/store_pg.h"
 #include "log/log.h"
@@ -476,6 +477,7 @@ static int serve(struct process *process)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0); // secrets are in memory
+    process_count_allocations();
     pthread_t watcher;
     if (pthread_create(&watcher, NULL, watch_signals, process) != 0)
         return EXIT_LOST;

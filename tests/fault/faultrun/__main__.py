@@ -57,7 +57,7 @@ KINDS = [
     Kind("sessions", 2, 300, plain("postgres", processes.end_sessions)),
     Kind("lines", 3, 200, network.line_jobs),
     Kind("pressure", 1, 100, pressure.jobs),
-    Kind("clock", 6, 50, clocks.jobs, at_once=7),
+    Kind("clock", 10, 50, clocks.jobs, at_once=7),
     Kind("messages", 1000, 500_000, messages.jobs),
     Kind("storm", 1, 30, plain("all", groups.storm)),
     Kind("upgrade", 1, 30, groups.upgrade_jobs, at_once=4),

@@ -45,11 +45,12 @@ class Costs:
     row_operations: float
     wal_bytes: float
     kafka_records: float
+    allocations: float  # of the services' own code
 
 
 BUDGET = {
-    SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=90000, kafka_records=60),
-    TOGETHER: Costs(statements=4, round_trips=1.2, row_operations=130, wal_bytes=68000, kafka_records=58),
+    SINGLY: Costs(statements=230, round_trips=48, row_operations=160, wal_bytes=90000, kafka_records=60, allocations=40),
+    TOGETHER: Costs(statements=4, round_trips=1.2, row_operations=130, wal_bytes=68000, kafka_records=58, allocations=20),
 }
 
 
@@ -120,9 +121,10 @@ class Desk:
                               "JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname LIKE 'orderclerk\\_%%'")
         rows = [row for row in rows if not any(word in row.query for word in OUTSIDE)]
         trips = sum(self.stack.metrics(name)["orderclerk_lane_round_trips_total"] for name in services.SERVICE_NAMES if name != PACED)
+        allocations = sum(self.stack.metrics(name)["orderclerk_allocations_total"] for name in services.SERVICE_NAMES if name != PACED)
         return Costs(statements=sum(row.calls for row in rows if row.rolname != f"orderclerk_{PACED}"), round_trips=trips,
                      row_operations=sum(row.rows for row in rows if row.query.startswith(CHANGES)), wal_bytes=sum(row.wal_bytes for row in rows),
-                     kafka_records=sum(self.end(topic) for topic in self._topics))
+                     kafka_records=sum(self.end(topic) for topic in self._topics), allocations=allocations)
 
     def costs(self, orders: int, run) -> Costs:
         before, done = asdict(self._totals()), self.completed()
