@@ -1,7 +1,6 @@
 // The linker sends the calls of malloc, calloc and realloc of a fault build's services here (--wrap).
 #include "lane/process_allocations.h"
 
-#ifdef ORDERCLERK_FAULTS
 #include "metrics/metrics.h"
 
 #include <stddef.h>
@@ -39,4 +38,3 @@ void process_count_allocations(void)
 {
     metrics_register(&allocations);
 }
-#endif

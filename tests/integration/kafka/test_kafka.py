@@ -203,6 +203,7 @@ def test_high_watermarks_are_those_of_now(stack, probe):
     stack.kill("kafka")
     assert bus.tell("high", slot)["class"] == "retry"
     stack.start("kafka")
+    stack.wait_ready("kafka")
     bus.do_again("high", slot)
 
 
@@ -227,6 +228,7 @@ def test_a_killed_broker_comes_back_and_nothing_is_lost(stack, probe):
     stack.kill("kafka")
     bus.do("send", "validation-events", 200, "during")
     stack.start("kafka")
+    stack.wait_ready("kafka")
     bus.wait_sent(300, timeout_s=60)
     bus.do("send", "validation-events", 50, "after")
     bus.wait_sent(350)
@@ -259,6 +261,7 @@ def test_reopen_and_close_with_the_broker_away_are_bounded(stack, probe):
     bus.do("send", "validation-events", 10, "lost")
     bus.do("reopen")
     stack.start("kafka")
+    stack.wait_ready("kafka")
     assigned = len(bus.of("assigned"))
     bus.wait(lambda lines: len(bus.of("assigned")) > assigned, "a fresh assignment", 60)
     bus.do("send", "validation-events", 1, "k")

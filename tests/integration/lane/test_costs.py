@@ -1,5 +1,5 @@
 """What an express order costs, in numbers that don't depend on the machine's speed: SQL statements, round trips to the database,
-row operations, WAL and Kafka records, from its acceptance to COMPLETED, with every service at work.
+row operations, WAL, Kafka records and allocations, from its acceptance to COMPLETED, with every service at work.
 
 Singly: one order after the other, so that nearly every batch is of one input. Together: 500 orders go through the services in
 turns. While one works the others are stopped (SIGSTOP), and each finds what the turns before have made at once. The budgets
