@@ -33,8 +33,9 @@ static const struct kafka_conf_row rows[] = {
     // for the one under way, and each costs the broker a look at every partition.
     {"fetch.min.bytes",                    "1",     KAFKA_CONSUMER},
     {"fetch.wait.max.ms",                  "300",   KAFKA_CONSUMER},
-    {"fetch.min.bytes",                    "1000000", KAFKA_UNHURRIED}, // every answer costs the broker the same look: ten
-    {"fetch.wait.max.ms",                  "100",   KAFKA_UNHURRIED}, // a second are enough, unless there is much to tell
+    // Every answer costs the broker the same look: ten a second are enough, unless there is much to tell.
+    {"fetch.min.bytes",                    "1000000", KAFKA_UNHURRIED},
+    {"fetch.wait.max.ms",                  "100",   KAFKA_UNHURRIED},
     {"fetch.error.backoff.ms",             "100",   KAFKA_CONSUMER},
     {"fetch.max.bytes",                    "8388608", KAFKA_CONSUMER}, // bounds memory: half of the local queue
 

@@ -19,8 +19,6 @@ QUIET_S = 150
 SETTLE_S = 600
 POLL_S = 0.3
 CHECK = REPOSITORY / "tests" / "fault" / "check"
-STORIES_MAX = 3
-ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 BAD_IN_LOGS = re.compile(r"AddressSanitizer|runtime error:|Assertion .* failed|LeakSanitizer|ThreadSanitizer")
 
 
@@ -63,14 +61,6 @@ def logs(run: Run) -> list[str]:
             if BAD_IN_LOGS.search(line):
                 found.append(f"{file.stem}: {line[:300]}")
     return found[:20]
-
-
-def with_stories(run: Run, wrong: list[str]) -> list[str]:
-    """What is wrong, and what is known of the first orders that it names."""
-    named = list(dict.fromkeys(ID.findall("\n".join(wrong))))
-    orders = {row[0] for row in run.rig.sql("SELECT subject::text FROM intake.submission WHERE subject = ANY(%s::uuid[])", named)}
-    first = [order_id for order_id in named if order_id in orders][:STORIES_MAX]
-    return wrong + [f"{order_id}: {line}" for order_id in first for line in story.of_order(run, order_id)]
 
 
 def tool(what: str, done: subprocess.CompletedProcess) -> list[str]:
@@ -127,8 +117,8 @@ def operations(run: Run) -> list[str]:
 
 def finish(run: Run) -> None:
     """Appends what is wrong to run.failures."""
-    steps = [("clients end", clients_end), ("hot orders end", lambda run: with_stories(run, wait_done(run))),
-             ("the data's orders end", lambda run: with_stories(run, tool("wait", run.load.desk.wait(DONE_S, QUIET_S)))),
+    steps = [("clients end", clients_end), ("hot orders end", lambda run: story.with_stories(run, wait_done(run))),
+             ("the data's orders end", lambda run: story.with_stories(run, tool("wait", run.load.desk.wait(DONE_S, QUIET_S)))),
              ("callbacks", story.refused_callbacks), ("published", wait_published), ("hot product", recount_hot), ("recount", recount),
              ("operations", operations), ("stand still", stand_still),
              ("logs", logs)]

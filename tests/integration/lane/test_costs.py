@@ -120,11 +120,12 @@ class Desk:
         rows = self.stack.sql("SELECT r.rolname, s.query, s.calls::bigint, s.rows::bigint, s.wal_bytes::bigint FROM pg_stat_statements s "
                               "JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname LIKE 'orderclerk\\_%%'")
         rows = [row for row in rows if not any(word in row.query for word in OUTSIDE)]
-        trips = sum(self.stack.metrics(name)["orderclerk_lane_round_trips_total"] for name in services.SERVICE_NAMES if name != PACED)
-        allocations = sum(self.stack.metrics(name)["orderclerk_allocations_total"] for name in services.SERVICE_NAMES if name != PACED)
-        return Costs(statements=sum(row.calls for row in rows if row.rolname != f"orderclerk_{PACED}"), round_trips=trips,
+        metrics = [self.stack.metrics(name) for name in services.SERVICE_NAMES if name != PACED]
+        return Costs(statements=sum(row.calls for row in rows if row.rolname != f"orderclerk_{PACED}"),
+                     round_trips=sum(of_one["orderclerk_lane_round_trips_total"] for of_one in metrics),
                      row_operations=sum(row.rows for row in rows if row.query.startswith(CHANGES)), wal_bytes=sum(row.wal_bytes for row in rows),
-                     kafka_records=sum(self.end(topic) for topic in self._topics), allocations=allocations)
+                     kafka_records=sum(self.end(topic) for topic in self._topics),
+                     allocations=sum(of_one["orderclerk_allocations_total"] for of_one in metrics))
 
     def costs(self, orders: int, run) -> Costs:
         before, done = asdict(self._totals()), self.completed()
