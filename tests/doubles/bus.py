@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from google.protobuf.message import DecodeError
 from murmur2 import partition
 
@@ -44,43 +46,75 @@ def cloud_headers(message, source: str) -> list[tuple[str, bytes]]:
     return [(name, value.encode()) for name, value in fields.items()]
 
 
+def is_fatal(error: KafkaError) -> bool:
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
 class Writer:
     """Produces to one topic; the partition is computed here, as every writer of ours does."""
 
     def __init__(self, kafka: str, topic: str):
+        self._kafka = kafka
         self._topic = topic
-        self._producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True, "linger.ms": 2, "socket.nagle.disable": True,
-                                   "reconnect.backoff.max.ms": 500, "message.timeout.ms": 0, "log_level": 3})
+        self._numbers = itertools.count()
+        self._owed: dict[int, Callable[[], None]] = {}  # what the broker doesn't have yet: how to write it
+        self._broken = ""  # why the producer can write no more
+        self._producer = self._make()
         # Asked for at once: the first reply may be due while the broker is away.
         known = self._producer.list_topics(topic, METADATA_TIMEOUT_S).topics[topic]
         if known.error is not None or not known.partitions:
             raise RuntimeError(f"{topic}: {known.error or 'no partitions'}")
         self._partitions = len(known.partitions)
 
-    def write(self, key: str, value: bytes, headers: list[tuple[str, bytes]], done) -> None:
-        """`done()` is called from poll() or flush() once the broker has the record."""
+    def _make(self) -> Producer:
+        return Producer({"bootstrap.servers": self._kafka, "enable.idempotence": True, "linger.ms": 2, "socket.nagle.disable": True,
+                         "reconnect.backoff.max.ms": 500, "message.timeout.ms": 0, "log_level": 3})
+
+    def _attempt(self, call: Callable, *args, **named):
+        """Any call of the producer may raise its fatal error: remembered, since a new producer takes over then."""
+        try:
+            return call(*args, **named)
+        except KafkaException as error:
+            if not is_fatal(error.args[0]):
+                raise
+            self._broken = self._broken or str(error)
+            return None
+
+    def write(self, key: str, value: bytes, headers: list[tuple[str, bytes]], done: Callable[[], None]) -> None:
+        """`done()` is called from poll() or flush() once the broker has the record. A fatal error of the producer takes a new one: librdkafka's
+        sequence numbers don't always survive a broker that is killed and restarted."""
+        number = next(self._numbers)
+
         def report(error, record) -> None:
             if error is None:
-                done()
-            elif error.fatal():
-                raise RuntimeError(f"{self._topic}: {error}")
-            else:  # after a long stop, say: nothing that is owed gets lost
-                print(f"written again, since {error}", flush=True)
-                self.write(key, value, headers, done)
+                if self._owed.pop(number, None):
+                    done()
+            elif not is_fatal(error) and not self._broken:  # after a long stop, say: nothing that is owed gets lost
+                print(f"{self._topic}: written again, since {error}", flush=True)
+                produce()
 
-        while True:
-            try:
-                self._producer.produce(self._topic, value, key.encode(), partition=partition(key.encode(), self._partitions),
-                                       headers=headers, on_delivery=report)
-                return
-            except BufferError:
-                self._producer.poll(0.1)
+        def produce() -> None:
+            while not self._broken:
+                try:
+                    self._attempt(self._producer.produce, self._topic, value, key.encode(), partition=partition(key.encode(), self._partitions),
+                                  headers=headers, on_delivery=report)
+                    return
+                except BufferError:
+                    self._attempt(self._producer.poll, 0.1)
+
+        self._owed[number] = produce
+        produce()
 
     def poll(self) -> None:
-        self._producer.poll(0)
+        self._attempt(self._producer.poll, 0)
+        if self._broken:
+            print(f"{self._topic}: a new producer, since {self._broken}", flush=True)
+            self._producer, self._broken = self._make(), ""
+            for produce in list(self._owed.values()):
+                produce()
 
-    def flush(self, seconds: float) -> int:
-        return self._producer.flush(seconds)
+    def flush(self, seconds: float) -> None:
+        self._attempt(self._producer.flush, seconds)
 
 
 class Reader:
@@ -110,9 +144,10 @@ class Reader:
             if record.error() is None:
                 self._open.setdefault((record.topic(), record.partition()), {})[record.offset()] = False
                 records.append(record)
-            elif record.error().code() not in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT,
-                                               KafkaError.UNKNOWN_TOPIC_OR_PART):
+            elif is_fatal(record.error()):
                 raise RuntimeError(str(record.error()))
+            elif record.error().code() != KafkaError._PARTITION_EOF:  # the broker is away, or has just come back
+                print(f"reading goes on after: {record.error()}", flush=True)
         return records
 
     def done(self, record) -> None:

@@ -2,11 +2,14 @@
 
 import base64
 import uuid
+from types import SimpleNamespace
 
+import bus
 import protos
 import pytest
 import tracking
 import webhook
+from confluent_kafka import KafkaError, KafkaException
 from misbehave import Misbehaviour
 from murmur2 import murmur2, partition
 
@@ -87,3 +90,44 @@ def test_messages_are_generated():
     pb = protos.load()
     reply = pb.department_replies.DepartmentReply(order_id="o", erp_accepted=pb.department_replies.ErpAccepted(erp_no="E-1"))
     assert pb.department_replies.DepartmentReply.FromString(reply.SerializeToString()).WhichOneof("body") == "erp_accepted"
+
+
+class FailingProducer:
+    """Takes the first records, but the broker gets none: its fatal error comes with the first poll. Later ones work."""
+
+    made: list["FailingProducer"] = []
+
+    def __init__(self, settings):
+        self.fails = not self.made
+        self.taken = []
+        self.made.append(self)
+
+    def list_topics(self, topic, timeout):
+        described = SimpleNamespace(error=None, partitions={0: None})
+        return SimpleNamespace(topics={topic: described})
+
+    def produce(self, topic, value, key, partition, headers, on_delivery):
+        self.taken.append((value, on_delivery))
+
+    def poll(self, timeout):
+        if self.fails:
+            raise KafkaException(KafkaError(KafkaError._FATAL, "sequence desynchronization", fatal=True))
+        for _, report in self.taken:
+            report(None, None)
+        return len(self.taken)
+
+
+def test_what_a_broken_producer_owes_is_written_by_a_new_one(monkeypatch):
+    monkeypatch.setattr(bus, "Producer", FailingProducer)
+    monkeypatch.setattr(FailingProducer, "made", [])
+    done = []
+    writer = bus.Writer("unused:9092", "replies")
+    for value in (b"1", b"2"):
+        writer.write("order", value, [], lambda value=value: done.append(value))
+    writer.poll()
+    assert done == [] and len(FailingProducer.made) == 2
+    writer.write("order", b"3", [], lambda: done.append(b"3"))
+    writer.poll()
+    assert done == [b"1", b"2", b"3"]
+    writer.poll()  # a report that comes again is nothing new
+    assert done == [b"1", b"2", b"3"] and len(FailingProducer.made) == 2

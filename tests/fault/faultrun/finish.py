@@ -99,11 +99,11 @@ def recount_hot(run: Run) -> list[str]:
 
 def clients_end(run: Run) -> list[str]:
     run.load.stop(DONE_S)
-    for name in [name for name in services.DOUBLE_NAMES if name in CHAOS]:
+    fallen = run.rig.fallen()
+    for name in [name for name in services.DOUBLE_NAMES if name in CHAOS and name not in fallen]:
         run.rig.stack.http(name, "PUT", "/control", json={key: 0 for key in CHAOS[name] if not key.endswith("_ms")})
-    fallen = [f"{name} ended by itself: {run.rig.log_since(name, max(0, run.rig.log_size(name) - 800))}" for name in run.rig.fallen()]
     run.load.desk.feed("--only", "orders")  # clients send everything once more, with the same keys
-    return run.load.errors + fallen
+    return run.load.errors + [f"{name} ended by itself: {run.rig.log_since(name, max(0, run.rig.log_size(name) - 1500))}" for name in fallen]
 
 
 def operations(run: Run) -> list[str]:
