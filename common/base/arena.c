@@ -31,7 +31,9 @@ struct block {
 
 struct arena {
     struct block *newest;
+    size_t first; // bytes of the first block: never less
     size_t used;
+    size_t most; // used at any reset since the last trim
     ProtobufCAllocator protobuf;
 };
 
@@ -80,8 +82,10 @@ struct arena *arena_new(size_t first_block_bytes)
     struct arena *arena = malloc(sizeof *arena);
     if (arena == NULL)
         out_of_memory(sizeof *arena);
+    const size_t first = first_block_bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : first_block_bytes;
     *arena = (struct arena){
-        .newest = block_new(first_block_bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : first_block_bytes, NULL),
+        .newest = block_new(first, NULL),
+        .first = first,
         .protobuf = {.alloc = protobuf_alloc, .free = protobuf_free, .allocator_data = arena},
     };
     return arena;
@@ -112,7 +116,20 @@ void arena_reset(struct arena *arena)
     kept->older = NULL;
     kept->used = 0;
     ASAN_POISON_MEMORY_REGION(kept->data, kept->capacity);
+    if (arena->used > arena->most)
+        arena->most = arena->used;
     arena->used = 0;
+}
+
+void arena_trim(struct arena *arena)
+{
+    assert(arena->used == 0);
+    const size_t needed = arena->most > arena->first ? arena->most : arena->first;
+    arena->most = 0;
+    if (arena->newest->capacity / 2 <= needed)
+        return;
+    free_blocks(arena->newest);
+    arena->newest = block_new(needed, NULL);
 }
 
 size_t arena_used(const struct arena *arena)

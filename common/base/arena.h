@@ -11,8 +11,11 @@
 struct arena;
 
 struct arena *arena_new(size_t first_block_bytes);
-void arena_free(struct arena *arena);         // NULL is fine
-void arena_reset(struct arena *arena);        // keeps its largest block for the next use
+void arena_free(struct arena *arena);  // NULL is fine
+void arena_reset(struct arena *arena); // keeps its largest block for the next use
+// Of an arena that holds nothing since its reset: gives back what wasn't needed between the last call and now. To be called
+// now and then where an arena lives long, so that it doesn't stay as large as its greatest use ever.
+void arena_trim(struct arena *arena);
 size_t arena_used(const struct arena *arena); // bytes since the last reset, with padding
 
 // Zeroed, aligned for any type; size 0 gives a valid pointer.

@@ -305,6 +305,16 @@ void lane_step(struct lane *lane, int64_t max_wait_us)
     mark_when_idle(lane);
 }
 
+void lane_trim(struct lane *lane)
+{
+    arena_reset(lane->batch_arena); // nothing of a batch outlives its step
+    struct arena *const arenas[] = {lane->batch_arena, lane->stash.arena, lane->pending_arena};
+    for (size_t i = 0; i < sizeof arenas / sizeof arenas[0]; i++) {
+        if (arena_used(arenas[i]) == 0)
+            arena_trim(arenas[i]);
+    }
+}
+
 void lane_wake(struct lane *lane)
 {
     lane->ports.bus->wake(lane->ports.bus->self);

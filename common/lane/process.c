@@ -6,6 +6,7 @@
 #include "kafka/kafka.h"
 #include "lane/internal.h"
 #include "lane/process_allocations.h"
+#include "lane/process_memory.h"
 #include "lane/process_settings.h"
 #include "lane/store_pg.h"
 #include "log/log.h"
@@ -26,6 +27,7 @@
 #define LIVE_MAX_US       30000000 // a lane that hasn't turned for this long hangs
 #define OPEN_RETRY_US     200000   // between attempts to reach a broker or database at start
 #define MAINTAIN_EVERY_US INSTANT_HOUR
+#define TRIM_EVERY_US     INSTANT_MINUTE
 #define DRAIN_MAX_US      10000000
 
 enum exit_status { EXIT_ENDED = 0, EXIT_MISCONFIGURED = 2, EXIT_LOST = 3 };
@@ -424,15 +426,25 @@ static void maintain(struct process *process, int64_t *due)
     *due = clock_monotonic_us() + (err_is(&e) || more ? 10 * INSTANT_SECOND : MAINTAIN_EVERY_US);
 }
 
+static void give_memory_back(struct lane *lane, int64_t *due)
+{
+    if (clock_monotonic_us() < *due)
+        return;
+    lane_trim(lane);
+    process_memory_give_back();
+    *due = clock_monotonic_us() + TRIM_EVERY_US;
+}
+
 static void run(struct process *process)
 {
     struct lane *lane = make_lane(process);
-    int64_t maintain_at = 0;
+    int64_t maintain_at = 0, trim_at = clock_monotonic_us() + TRIM_EVERY_US;
     atomic_store(&process->lane, lane);
     while (!atomic_load(&process->stop)) {
         atomic_store(&process->turned_at, clock_monotonic_us());
         lane_step(lane, STEP_MAX_US);
         maintain(process, &maintain_at);
+        give_memory_back(lane, &trim_at);
     }
     LOG(LOG_INFO, "stopping");
     if (process->http != NULL)
@@ -478,6 +490,7 @@ static int serve(struct process *process)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0); // secrets are in memory
     process_count_allocations();
+    process_memory_begin();
     pthread_t watcher;
     if (pthread_create(&watcher, NULL, watch_signals, process) != 0)
         return EXIT_LOST;

@@ -84,6 +84,33 @@ static void test_reset_keeps_the_largest_block(void **state)
     arena_free(arena);
 }
 
+// A trim leaves what was needed since the last one; the arena works on as before.
+static void test_trim_gives_back_what_was_not_needed(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(1024);
+    arena_alloc(arena, 1 << 20);
+    arena_reset(arena);
+    const unsigned char *large = arena_alloc(arena, 1000);
+    arena_reset(arena);
+    arena_trim(arena); // the megabyte was needed
+    assert_ptr_equal(arena_alloc(arena, 1000), large);
+    arena_alloc(arena, 5000);
+    arena_reset(arena);
+    arena_trim(arena);
+    for (int i = 0; i < 2; i++) {
+        const unsigned char *small = arena_alloc(arena, 1000);
+        assert_true(is_zero(small, 1000));
+        const unsigned char *behind = arena_alloc(arena, 4000); // as much as was needed stands in one block
+        assert_true(behind > small && behind < small + 2048);
+        arena_reset(arena);
+    }
+    for (int i = 0; i < 3; i++)
+        arena_trim(arena); // never below the first block
+    assert_true(is_zero(arena_alloc(arena, 1000), 1000));
+    arena_free(arena);
+}
+
 static void test_random_batches(void **state)
 {
     (void)state;
@@ -103,6 +130,8 @@ static void test_random_batches(void **state)
             for (size_t j = 0; j < sizes[i]; j++)
                 assert_int_equal(pieces[i][j], i + 1);
         arena_reset(arena);
+        if (batch % 7 == 0)
+            arena_trim(arena);
     }
     arena_free(arena);
 }
@@ -234,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_allocations_are_zeroed_aligned_and_apart),
         cmocka_unit_test(test_used_counts_from_the_last_reset),
         cmocka_unit_test(test_reset_keeps_the_largest_block),
+        cmocka_unit_test(test_trim_gives_back_what_was_not_needed),
         cmocka_unit_test(test_random_batches),
 #ifdef WITH_ASAN
         cmocka_unit_test(test_poison),
