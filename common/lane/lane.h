@@ -162,8 +162,8 @@ struct lane_settings {
 struct lane;
 struct lane *lane_new(const struct lane_service *service, const struct lane_ports *ports,
                       const struct lane_settings *settings);
-// One turn: poll, gather, and at most one batch. Returns how long the caller may let pass before the next turn (0: at once);
-// the waiting itself is in bus->poll, up to max_wait_us. Never blocks otherwise for longer than the ports' own timeouts.
+// One turn: poll, gather, and at most one batch. The waiting is in bus->poll, up to max_wait_us; never blocks otherwise for longer
+// than the ports' own timeouts.
 void lane_step(struct lane *lane, int64_t max_wait_us);
 // Between two steps, now and then: gives back memory that batches haven't needed since the last call.
 void lane_trim(struct lane *lane);

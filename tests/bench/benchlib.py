@@ -353,9 +353,14 @@ class Bench:
     def database_bytes(self) -> int:
         return int(self.stack.value("SELECT pg_database_size(current_database())"))
 
+    def topic_bytes(self) -> int:
+        """Of all records in the broker's logs; the indices beside them are reserved in advance and tell nothing."""
+        return sum(file.stat().st_size for file in (self.stack.home.path / "kafka" / "data").glob("*/*.log"))
+
     def measured(self, orders: int, run) -> dict:
         """What `run` (which returns its seconds) costs per order."""
         counts, cpu, wal, lanes, size = self.database_counts(), self.cpu(), self.wal_bytes(), self.lane_totals(), self.database_bytes()
+        topics = self.topic_bytes()
         seconds = run()
         by_program = self.cpu_since(cpu, 1000 / orders)
         batches = {name: {key: totals[key] - lanes.get(name, {}).get(key, 0) for key in ("batches_total", "round_trips_total", "batch_size_sum")}
@@ -364,6 +369,7 @@ class Bench:
                   "cpu_ms_per_order": round(sum(by_program.values()), 3), "cpu_ms_by_program": by_program,
                   "wal_kb_per_order": round((self.wal_bytes() - wal) / 1000 / orders, 2),
                   "database_kb_per_order": round((self.database_bytes() - size) / 1000 / orders, 2),
+                  "topics_kb_per_order": round((self.topic_bytes() - topics) / 1000 / orders, 2),
                   "inputs_per_batch": {name: round(b["batch_size_sum"] / b["batches_total"], 1) for name, b in batches.items() if b["batches_total"]}}
         self.rest()
         return {**result, **self.database_counts().since(counts, orders)}
