@@ -303,12 +303,13 @@ static void make_other_statements(struct store_sql *sql)
         s);
     f->outbox_after = arena_printf(a,
                                    "SELECT slot, batch_no, created_at, records FROM %s.outbox "
-                                   "WHERE slot = $1 AND batch_no > $2 ORDER BY batch_no LIMIT $3",
+                                   "WHERE slot = $1 AND batch_no > $2 ORDER BY batch_no, created_at LIMIT $3",
                                    s);
-    f->outbox_get = arena_printf(a,
-                                 "SELECT slot, batch_no, created_at, records FROM %s.outbox "
-                                 "WHERE slot = $1 AND batch_no = ANY ($2::bigint[]) ORDER BY batch_no",
-                                 s);
+    f->outbox_get =
+        arena_printf(a,
+                     "SELECT slot, batch_no, created_at, records FROM %s.outbox "
+                     "WHERE slot = $1 AND batch_no = ANY ($2::bigint[]) ORDER BY batch_no, created_at",
+                     s);
     f->outbox_maintain = arena_printf(a, "SELECT 1 FROM %s.outbox_maintain()", s);
     f->seen_maintain = arena_printf(a, "SELECT %s.seen_maintain($1)", s);
 }
