@@ -354,8 +354,9 @@ class Bench:
         return int(self.stack.value("SELECT pg_database_size(current_database())"))
 
     def topic_bytes(self) -> int:
-        """Of all records in the broker's logs; the indices beside them are reserved in advance and tell nothing."""
-        return sum(file.stat().st_size for file in (self.stack.home.path / "kafka" / "data").glob("*/*.log"))
+        """Of all records in this stack's topics, without those that `renew` has left to be deleted; the indices beside them are
+        reserved in advance and tell nothing."""
+        return sum(file.stat().st_size for file in (self.stack.home.path / "kafka" / "data").glob(f"{self.stack.prefix}*/*.log"))
 
     def measured(self, orders: int, run) -> dict:
         """What `run` (which returns its seconds) costs per order."""
