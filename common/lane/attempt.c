@@ -61,6 +61,25 @@ static void prepare_fences(struct attempt *a)
     a->next_offset = arena_alloc_array(a->batch->arena, a->fence_count, sizeof *a->next_offset);
 }
 
+// The first batch of a slot after its claim: should it end the process, the next owner knows.
+static struct err mark_begun(struct attempt *a)
+{
+    struct lane *lane = a->lane;
+    struct slot_fence *fences = arena_new_array(a->batch->arena, struct slot_fence, a->fence_count);
+    size_t count = 0;
+    for (size_t i = 0; i < a->fence_count; i++) {
+        if (!lane->slots[a->fences[i].slot].begun)
+            fences[count++] = a->fences[i];
+    }
+    if (count == 0)
+        return err_ok();
+    metric_add(&lane_metric_round_trips, 1);
+    struct err e = lane->ports.store->mark_begun(lane->ports.store->self, fences, count);
+    for (size_t i = 0; !err_is(&e) && i < count; i++)
+        lane->slots[fences[i].slot].begun = true;
+    return e;
+}
+
 static void prepare_inputs(struct attempt *a)
 {
     const struct work *w = a->work;
@@ -405,8 +424,11 @@ static struct err attempt_once(struct lane *lane, const struct work *work, struc
     a->batch = &lane->batch;
     a->work = work;
     prepare_fences(a);
+    struct err e = mark_begun(a);
+    if (err_is(&e))
+        return e;
     prepare_inputs(a);
-    struct err e = open_batch(a);
+    e = open_batch(a);
     if (err_is(&e)) {
         store->rollback(store->self);
         return e;

@@ -23,7 +23,8 @@ static void take_claim(struct lane *lane, const struct slot_claim *claim)
 {
     struct slot *slot = &lane->slots[claim->slot];
     bool alive = survived(lane, claim);
-    int32_t careful = alive ? slot->careful : claim->dirty > 0 ? CAREFUL_INPUTS : 0;
+    bool died = !alive && (claim->dirty > 0 || claim->suspect.data != NULL);
+    int32_t careful = died ? CAREFUL_INPUTS : alive ? slot->careful : 0;
     struct inflight *ring = slot->inflight;
     size_t capacity = slot->inflight_capacity;
     *slot = (struct slot){.owned = true,
@@ -50,7 +51,7 @@ static void take_claim(struct lane *lane, const struct slot_claim *claim)
         if (p->topic < TOPIC_MAX)
             slot->position[p->topic] = slot->read_to[p->topic] = p->next_offset;
     }
-    if (careful > 0)
+    if (died)
         LOG(LOG_WARN, "the last owner died without committing: inputs run singly",
             log_i("slot", claim->slot));
 }
@@ -131,7 +132,6 @@ void lane_claim(struct lane *lane)
         lane_drop(lane, e.text);
         return;
     }
-    lane->failures = 0;
     lane->claims_failed = 0;
     lane->phase = LANE_PUBLISHING;
 }
@@ -191,6 +191,7 @@ void lane_claim_published(struct lane *lane)
         lane_drop(lane, e.text);
         return;
     }
+    lane->failures = 0;
     lane->phase = LANE_RUNNING;
     metric_add(&lane_metric_claims, 1);
     metric_set(&lane_metric_slots, (int64_t)lane->assigned_count);

@@ -133,6 +133,7 @@ struct inflight {
 struct slot {
     bool owned;
     bool stopped; // a position that can't be: an operator's matter
+    bool begun;   // the database knows that batches are run: see mark_begun
     bool unnoted; // Kafka hasn't been told the last positions
     int64_t epoch;
     int64_t batch_no;

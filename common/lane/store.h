@@ -135,7 +135,7 @@ struct slot_claim {
     int64_t epoch;        // now ours
     int64_t batch_no;     // of the last committed batch
     int64_t published_no; // outbox rows up to this one are known to be on their topics
-    int32_t dirty;        // claims since the last committed batch, this one not counted
+    int32_t dirty;        // 0: no batch was begun that wasn't committed, nor given up in order
     struct bytes
         suspect; // "topic/offset" or "key" of the input that was run singly when the owner died; absent: none
     int32_t suspect_tries;
@@ -164,7 +164,7 @@ struct store_port {
 
     // Connects when there is no connection; raises the slots' epochs (creating rows that don't exist), in slot order.
     // Claims that wait for a lock longer than lock_timeout end the blocking backends of the same role and try again.
-    // dirty is raised by one in the row. RETRY on connection trouble; all or nothing.
+    // RETRY on connection trouble; all or nothing.
     struct err (*claim)(void *self, const int32_t *slots, size_t count, struct arena *arena,
                         struct slot_claim *ret_claims);
 
@@ -201,6 +201,9 @@ struct store_port {
     // begin: nothing was kept, or it isn't known.
     struct err (*start)(void *self, const struct slot_fence *slots, size_t count,
                         const struct store_position *starts, size_t start_count);
+    // Commits that batches of these slots are about to be run: dirty is raised and published_no stored where the epoch is still
+    // ours. Who finds it raised knows that the last owner ended in the middle of its work. RETRY, or FENCED as begin.
+    struct err (*mark_begun)(void *self, const struct slot_fence *slots, size_t count);
     // Careful mode: commits that this input is about to be run alone, and how often it has been. FENCED as begin.
     struct err (*mark_suspect)(void *self, int32_t slot, int64_t epoch, struct bytes suspect, int32_t tries);
     // The earliest due of each slot's key_state (INSTANT_NONE: none).

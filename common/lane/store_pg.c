@@ -103,6 +103,15 @@ static struct err store_mark_published(void *self, const struct slot_fence *slot
     return run(s, store_sql_fixed(s->sql)->mark_published, params, n, NULL);
 }
 
+static struct err store_mark_begun(void *self, const struct slot_fence *slots, size_t count)
+{
+    struct store_pg *s = self;
+    assert(!s->open);
+    struct pg_param params[4];
+    size_t n = fence_params(s, slots, count, false, params);
+    return run(s, store_sql_fixed(s->sql)->mark_begun, params, n, NULL);
+}
+
 static struct err store_start(void *self, const struct slot_fence *slots, size_t count,
                               const struct store_position *starts, size_t start_count)
 {
@@ -455,6 +464,7 @@ struct err store_pg_open(const char *dsn, const char *service, const struct tabl
                  .outbox_get = store_outbox_get,
                  .mark_published = store_mark_published,
                  .start = store_start,
+                 .mark_begun = store_mark_begun,
                  .mark_suspect = store_mark_suspect,
                  .next_due = store_next_due},
         .dsn = strdup(dsn),

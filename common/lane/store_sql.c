@@ -253,6 +253,12 @@ static void make_slot_statements(struct store_sql *sql)
                      "FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS f(p, epoch, published_no) "
                      "WHERE s.p = f.p AND s.epoch = f.epoch",
                      s);
+    f->mark_begun = arena_printf(
+        a,
+        "UPDATE %s.slot s SET published_no = greatest(s.published_no, f.published_no), dirty = s.dirty + 1 "
+        "FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS f(p, epoch, published_no) "
+        "WHERE s.p = f.p AND s.epoch = f.epoch",
+        s);
     f->mark_suspect = arena_printf(
         a, "UPDATE %s.slot SET suspect = $3, suspect_tries = $4 WHERE p = $1 AND epoch = $2 RETURNING p", s);
     f->claim_make =
@@ -262,12 +268,11 @@ static void make_slot_statements(struct store_sql *sql)
                      s);
     f->claim_lock =
         arena_printf(a, "SELECT p FROM %s.slot WHERE p = ANY ($1::integer[]) ORDER BY p FOR UPDATE", s);
-    f->claim_raise = arena_printf(
-        a,
-        "UPDATE %s.slot SET epoch = epoch + %d, dirty = dirty + 1, owner = $2, claimed_at = now() "
-        "WHERE p = ANY ($1::integer[]) "
-        "RETURNING p, epoch, batch_no, published_no, dirty - 1, suspect, suspect_tries",
-        s, MUTANT(claim_keeps_epoch) ? 0 : 1);
+    f->claim_raise = arena_printf(a,
+                                  "UPDATE %s.slot SET epoch = epoch + %d, owner = $2, claimed_at = now() "
+                                  "WHERE p = ANY ($1::integer[]) "
+                                  "RETURNING p, epoch, batch_no, published_no, dirty, suspect, suspect_tries",
+                                  s, MUTANT(claim_keeps_epoch) ? 0 : 1);
     f->claim_positions = arena_printf(a,
                                       "SELECT p, topic::integer, next_offset FROM %s.position "
                                       "WHERE p = ANY ($1::integer[]) ORDER BY p, topic",

@@ -12,7 +12,7 @@ void store_sql_free(struct store_sql *sql);
 
 // What all lanes need, made for the schema.
 struct store_fixed_sql {
-    const char *fence, *release, *mark_published, *mark_suspect;
+    const char *fence, *release, *mark_published, *mark_begun, *mark_suspect;
     const char *claim_make, *claim_lock, *claim_raise, *claim_positions, *start;
     const char *save_positions;
     const char *due, *next_due;

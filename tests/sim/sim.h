@@ -232,7 +232,7 @@ void sim_bus_fail(struct bus_port *port); // the client is beyond repair
 void sim_bus_redeliver(struct bus_port *port, struct sim_random *random);
 void sim_bus_delay(enum topic topic, instant until);     // readers wait for this topic
 void sim_bus_slow(struct bus_port *port, instant until); // what it produces arrives late
-void sim_bus_blind(instant until);                       // high watermarks can't be had
+void sim_bus_blind(instant until);                       // watermarks can't be had, nor reading be started
 void sim_bus_truncate(enum topic topic, int32_t partition, int64_t low);
 void sim_bus_cut_tail(enum topic topic, int32_t partition, int64_t shown);
 bool sim_bus_is_cut(enum topic topic, int32_t partition);

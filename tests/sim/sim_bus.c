@@ -256,6 +256,8 @@ static struct err assign(void *self, const int32_t *slots, size_t count,
 {
     struct sim_member *m = self;
     sim_point(m->process);
+    if (count > 0 && sim->now < sim->bus->blind_until)
+        return err_make(ERR_RETRY, "the broker is out of reach");
     memset(m->reading, 0, sizeof m->reading);
     m->trouble_count = 0;
     for (size_t i = 0; i < count; i++) {

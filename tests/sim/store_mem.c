@@ -433,6 +433,7 @@ struct store_port *store_mem_open(struct store_mem_db *db)
                  .outbox_get = mem_outbox_get,
                  .mark_published = mem_mark_published,
                  .start = mem_start,
+                 .mark_begun = mem_mark_begun,
                  .mark_suspect = mem_mark_suspect,
                  .next_due = mem_next_due},
         .db = db,

@@ -75,4 +75,5 @@ struct err mem_release(void *self, const struct slot_fence *slots, size_t count)
 struct err mem_mark_published(void *self, const struct slot_fence *slots, size_t count);
 struct err mem_start(void *self, const struct slot_fence *slots, size_t count,
                      const struct store_position *starts, size_t start_count);
+struct err mem_mark_begun(void *self, const struct slot_fence *slots, size_t count);
 struct err mem_mark_suspect(void *self, int32_t slot, int64_t epoch, struct bytes suspect, int32_t tries);

@@ -195,11 +195,9 @@ struct err mem_claim(void *self, const int32_t *slots, size_t count, struct aren
                 lose_connection((struct store_mem *)s->locked_by);
             s->known = true;
             s->epoch += MUTANT(claim_keeps_epoch) ? 0 : 1;
-            s->dirty++;
         }
         for (size_t i = 0; i < count; i++) {
             mem_slot_out(mem_slot_of(m->db, slots[i]), slots[i], arena, &ret_claims[i]);
-            ret_claims[i].dirty--;
         }
         if (m->db->tap.claimed != NULL)
             m->db->tap.claimed(m->db->tap.self, &m->port, ret_claims, count);
@@ -237,9 +235,9 @@ int64_t mem_greater(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-// release and mark_published
+// release, mark_published and mark_begun
 static struct err store_published(struct store_mem *m, enum store_mem_call call,
-                                  const struct slot_fence *slots, size_t count, bool clean)
+                                  const struct slot_fence *slots, size_t count)
 {
     bool lost_after;
     struct err e = mem_enter(m, call, &lost_after);
@@ -261,7 +259,9 @@ static struct err store_published(struct store_mem *m, enum store_mem_call call,
         struct mem_slot *s = mem_slot_of(m->db, slots[i].slot);
         mem_tell_published(m, slots[i].slot, slots[i].published_no);
         s->published_no = mem_greater(s->published_no, slots[i].published_no);
-        if (clean) {
+        if (call == STORE_MEM_MARK_BEGUN)
+            s->dirty++;
+        if (call == STORE_MEM_RELEASE) {
             s->dirty = 0;
             mem_suspect_set(s, (struct bytes){0}, 0);
         }
@@ -271,12 +271,17 @@ static struct err store_published(struct store_mem *m, enum store_mem_call call,
 
 struct err mem_release(void *self, const struct slot_fence *slots, size_t count)
 {
-    return store_published(self, STORE_MEM_RELEASE, slots, count, true);
+    return store_published(self, STORE_MEM_RELEASE, slots, count);
 }
 
 struct err mem_mark_published(void *self, const struct slot_fence *slots, size_t count)
 {
-    return store_published(self, STORE_MEM_MARK_PUBLISHED, slots, count, false);
+    return store_published(self, STORE_MEM_MARK_PUBLISHED, slots, count);
+}
+
+struct err mem_mark_begun(void *self, const struct slot_fence *slots, size_t count)
+{
+    return store_published(self, STORE_MEM_MARK_BEGUN, slots, count);
 }
 
 struct err mem_start(void *self, const struct slot_fence *slots, size_t count,

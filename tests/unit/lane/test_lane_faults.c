@@ -456,8 +456,93 @@ static void where_reading_begins_is_kept_by_the_claim(void **state)
     settle(w);
 }
 
-// A rolling upgrade to another subscription: each group gives its process every slot. One has died before its first commit, so
-// that each input is written down as suspect first.
+// Topics that are new have no leaders yet: reading can't start, while the store answers.
+static struct leaderless_bus {
+    struct bus_port made;
+    const struct clock_mem *clock;
+    instant until;
+    unsigned refused;
+} leaderless;
+
+static struct err assign_to_leader(void *self, const int32_t *slots, size_t slot_count,
+                                   const struct store_position *positions, size_t position_count,
+                                   int64_t *ret_start)
+{
+    if (slot_count > 0 && leaderless.clock->now < leaderless.until) {
+        leaderless.refused++;
+        return err_make(ERR_RETRY, "Kafka watermarks: Not leader for partition");
+    }
+    return leaderless.made.assign(self, slots, slot_count, positions, position_count, ret_start);
+}
+
+static void take_leaders_away(struct world *w, int i, int64_t us)
+{
+    struct bus_port *port = w->processes[i].member;
+    leaderless = (struct leaderless_bus){.made = *port, .clock = &w->clock, .until = w->clock.now + us};
+    port->assign = assign_to_leader;
+}
+
+static unsigned suspects_marked;
+
+static enum store_mem_fault count_suspects(void *self, enum store_mem_call call)
+{
+    (void)self;
+    suspects_marked += call == STORE_MEM_MARK_SUSPECT;
+    return STORE_MEM_OK;
+}
+
+// Whether the next owner of slot 0 reads its inputs singly.
+static bool slot_is_dirty(struct world *w)
+{
+    struct arena *arena = arena_new(4096);
+    struct slot_claim slot;
+    bool dirty = store_mem_slot(w->db, 0, arena, &slot) && slot.dirty > 0;
+    arena_free(arena);
+    return dirty;
+}
+
+static void claims_wait_longer_and_longer_for_leaders(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    take_leaders_away(w, 0, 60 * INSTANT_SECOND);
+    instant until = leaderless.until;
+    while (w->clock.now < until)
+        turn(w);
+    assert_false(lane_ready(w->processes[0].lane));
+    assert_in_range(leaderless.refused, 55, 140); // a second at most between two, and some earlier ones
+    for (int order = 0; order < ORDERS; order++)
+        send_next(w, order);
+    settle(w);
+}
+
+// Who owned a slot without running anything can't have died of its inputs.
+static void an_owner_that_ran_nothing_leaves_no_suspicion(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    take_leaders_away(w, 0, 10 * INSTANT_SECOND);
+    while (w->clock.now < leaderless.until)
+        turn(w);
+    kill_process(w, 0); // before it could read
+    start(w, 0);
+    for (int i = 0; i < 100; i++)
+        turn(w);
+    assert_true(lane_ready(w->processes[0].lane));
+    kill_process(w, 0); // and when there was nothing to read
+    for (int order = 0; order < ORDERS; order++)
+        send_next(w, order);
+    start(w, 0);
+    suspects_marked = 0;
+    store_mem_on_call(w->processes[0].store, count_suspects, NULL);
+    for (int i = 0; i < 1000; i++)
+        turn(w);
+    check_all_is_read(w);
+    assert_int_equal(suspects_marked, 0);
+}
+
+// A rolling upgrade to another subscription: each group gives its process every slot. One has died in its first batch, so that each
+// input is written down as suspect first.
 static void two_groups_leave_each_other_time_to_work(void **state)
 {
     struct world *w = *state;
@@ -465,14 +550,10 @@ static void two_groups_leave_each_other_time_to_work(void **state)
     for (int order = 0; order < ORDERS; order++)
         send_next(w, order);
     start(w, 0);
-    struct arena *arena = arena_new(4096);
-    struct slot_claim slot = {.dirty = 0};
-    for (int i = 0; i < 100 && slot.dirty == 0; i++) {
+    store_mem_fail_nth(w->processes[0].store, STORE_MEM_COMMIT, 1, STORE_MEM_LOST_BEFORE);
+    for (int i = 0; i < 100 && !slot_is_dirty(w); i++)
         lane_step(w->processes[0].lane, 0);
-        store_mem_slot(w->db, 0, arena, &slot);
-    }
-    arena_free(arena);
-    assert_true(slot.dirty > 0);
+    assert_true(slot_is_dirty(w));
     kill_process(w, 0);
     start(w, 0);
     start_as(w, 1, &next);
@@ -496,6 +577,8 @@ int main(void)
         T(a_broken_client_is_made_anew),
         T(a_batch_that_is_too_much_becomes_smaller),
         T(where_reading_begins_is_kept_by_the_claim),
+        T(claims_wait_longer_and_longer_for_leaders),
+        T(an_owner_that_ran_nothing_leaves_no_suspicion),
         T(two_groups_leave_each_other_time_to_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -493,7 +493,11 @@ static void do_small(struct script *s, struct lane_pair *lane)
         starts[i] = (struct store_position){.slot = fences[roll(s, (uint32_t)lane->slot_count)].slot,
                                             .topic = i == 0 ? TOPIC_CONTROL : TOPIC_ORDERS,
                                             .next_offset = (int64_t)roll(s, 3)};
-    switch (roll(s, 6)) {
+    switch (roll(s, 7)) {
+    case 5:
+        same_err(s, "mark_begun", mem->mark_begun(mem->self, fences, lane->slot_count),
+                 pg->mark_begun(pg->self, fences, lane->slot_count));
+        break;
     case 4:
         if (lane->slot_count > 0)
             same_err(s, "start", mem->start(mem->self, fences, lane->slot_count, starts, 2),

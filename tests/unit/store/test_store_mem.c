@@ -179,14 +179,20 @@ static void test_fence(void **state)
 {
     struct world *w = *state;
     struct slot_fence a = claim(w, w->a, 0);
-    claim(w, w->b, 0);
+    struct slot_fence b = claim(w, w->b, 0);
     good(begin(w, w->a, &a));
     assert_false(a.ret_owned);
     w->a->rollback(w->a->self);
     struct slot_claim slot;
     assert_true(store_mem_slot(w->db, 0, w->arena, &slot));
     assert_int_equal(slot.epoch, 2);
-    assert_int_equal(slot.dirty, 2);
+    assert_int_equal(slot.dirty, 0);
+    good(w->a->mark_begun(w->a->self, &a, 1)); // not its own any more
+    store_mem_slot(w->db, 0, w->arena, &slot);
+    assert_int_equal(slot.dirty, 0);
+    good(w->b->mark_begun(w->b->self, &b, 1));
+    store_mem_slot(w->db, 0, w->arena, &slot);
+    assert_int_equal(slot.dirty, 1);
     assert_false(store_mem_slot(w->db, 9, w->arena, &slot));
 }
 
