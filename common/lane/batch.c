@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DUE_SOON_US INSTANT_HOUR
+#define DUE_FAR_US  (12 * INSTANT_HOUR)
+
 void batch_begin(struct batch *batch, struct arena *arena, const struct lane_service *service,
                  const struct lane_settings *settings, size_t input_count)
 {
@@ -357,6 +360,16 @@ void batch_dead_letter(struct batch *batch, const char *reason, const char *stat
 
 // ---- deadlines
 
+// `due` is indexed: a row whose `due` moves is written to every index of its table. A deadline that moves away leaves it where it
+// is, since orders mostly move on again long before; the lane looks at it in vain then, once, and sets it right. One that would
+// be looked at soon and moves far away takes it along: nobody will have moved it again until then.
+static bool due_follows(const struct batch *batch, instant stored, instant due)
+{
+    if (stored == INSTANT_NONE || (due != INSTANT_NONE && due < stored))
+        return true;
+    return stored < batch->now + DUE_SOON_US && (due == INSTANT_NONE || due > batch->now + DUE_FAR_US);
+}
+
 void batch_deadline(struct batch *batch, instant due)
 {
     const struct input *in = batch->current;
@@ -369,9 +382,7 @@ void batch_deadline(struct batch *batch, instant due)
         return;
     rows_touch(batch->rows, ks);
     ks->service_due = due;
-    // A deadline that moves away leaves `due` where it is: it is indexed, and orders mostly move on long before. The lane
-    // looks at it in vain then, once, and sets it right.
-    if (ks->held.data == NULL && due != INSTANT_NONE && (ks->due == INSTANT_NONE || due < ks->due))
+    if (ks->held.data == NULL && due_follows(batch, ks->due, due))
         ks->due = due;
 }
 

@@ -115,6 +115,8 @@ static struct err decide(struct batch *batch, const struct input *in)
         batch_deadline(batch, batch_now(batch) + 10 * INSTANT_SECOND);
     if (strcmp(what, "later") == 0)
         batch_deadline(batch, batch_now(batch) + 60 * INSTANT_SECOND);
+    if (strcmp(what, "tomorrow") == 0)
+        batch_deadline(batch, batch_now(batch) + INSTANT_DAY);
     if (strcmp(what, "never") == 0)
         batch_deadline(batch, INSTANT_NONE);
     if (strcmp(what, "effect") == 0)

@@ -397,6 +397,26 @@ static void a_deadline_that_moves_away_is_looked_at_once_in_vain(void **state)
     assert_int_equal(key_state(h, A)->due, INSTANT_NONE);
 }
 
+static void a_near_deadline_that_moves_far_away_is_not_looked_at_in_vain(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "deadline", 0, false);
+    harness_run(h);
+    const instant first = key_state(h, A)->due;
+    send(h, A, "tomorrow", 0, false);
+    harness_run(h);
+    assert_int_equal(key_state(h, A)->due, first - 10 * INSTANT_SECOND + INSTANT_DAY);
+    harness_advance(h, 20 * INSTANT_SECOND);
+    assert_int_equal(count_of(h, A), 2);
+    harness_advance(h, INSTANT_DAY);
+    assert_int_equal(count_of(h, A), 3);
+    send(h, A, "deadline", 0, false);
+    harness_run(h);
+    send(h, A, "never", 0, false);
+    harness_run(h);
+    assert_int_equal(key_state(h, A)->due, INSTANT_NONE);
+}
+
 static void a_held_order_keeps_its_deadline(void **state)
 {
     struct harness *h = *state;
@@ -675,6 +695,7 @@ int main(void)
         T(unknown_is_held_then_given_up),
         T(deadlines_fire_once_and_after_messages),
         T(a_deadline_that_moves_away_is_looked_at_once_in_vain),
+        T(a_near_deadline_that_moves_far_away_is_not_looked_at_in_vain),
         T(a_held_order_keeps_its_deadline),
         T(effects_are_called_until_they_succeed),
         T(a_cancelled_effect_may_still_be_called_in_vain),
