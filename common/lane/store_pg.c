@@ -63,8 +63,8 @@ struct err store_pg_receive_done(struct store_pg *s)
 
 // ---- statements on slots
 
-static size_t fence_params(struct store_pg *s, const struct slot_fence *slots, size_t count,
-                           bool with_batch_no, struct pg_param *ret_params)
+static size_t slot_params(struct store_pg *s, const struct slot_fence *slots, size_t count,
+                          bool with_batch_no, struct pg_param *ret_params)
 {
     struct pg_array p = pg_array_start(s->scratch, PG_INT4, count, 4 * count);
     struct pg_array epoch = pg_array_start(s->scratch, PG_INT8, count, 8 * count);
@@ -90,7 +90,7 @@ static struct err store_release(void *self, const struct slot_fence *slots, size
     struct store_pg *s = self;
     assert(!s->open);
     struct pg_param params[4];
-    size_t n = fence_params(s, slots, count, false, params);
+    size_t n = slot_params(s, slots, count, false, params);
     return run(s, store_sql_fixed(s->sql)->release, params, n, NULL);
 }
 
@@ -99,7 +99,7 @@ static struct err store_mark_published(void *self, const struct slot_fence *slot
     struct store_pg *s = self;
     assert(!s->open);
     struct pg_param params[4];
-    size_t n = fence_params(s, slots, count, false, params);
+    size_t n = slot_params(s, slots, count, false, params);
     return run(s, store_sql_fixed(s->sql)->mark_published, params, n, NULL);
 }
 
@@ -108,7 +108,7 @@ static struct err store_mark_begun(void *self, const struct slot_fence *slots, s
     struct store_pg *s = self;
     assert(!s->open);
     struct pg_param params[4];
-    size_t n = fence_params(s, slots, count, false, params);
+    size_t n = slot_params(s, slots, count, false, params);
     return run(s, store_sql_fixed(s->sql)->mark_begun, params, n, NULL);
 }
 
@@ -190,6 +190,19 @@ static struct err queries_receive(struct store_pg *s, struct store_query *querie
     return err_ok();
 }
 
+static struct err fence_send(struct store_pg *s, const struct slot_fence *fences, size_t count)
+{
+    const struct store_fixed_sql *f = store_sql_fixed(s->sql);
+    struct pg_param params[4];
+    if (count != 1)
+        return pg_send(s->pg, f->fence, params, slot_params(s, fences, count, true, params));
+    params[0] = pg_i32(s->scratch, fences->slot);
+    params[1] = pg_i64(s->scratch, fences->epoch);
+    params[2] = pg_i64(s->scratch, fences->batch_no);
+    params[3] = pg_i64(s->scratch, fences->published_no);
+    return pg_send(s->pg, f->fence_one, params, 4);
+}
+
 static struct err fence_receive(struct store_pg *s, struct slot_fence *fences, size_t count, instant *ret_now)
 {
     static const uint32_t types[] = {PG_INT4, PG_TIMESTAMPTZ};
@@ -222,12 +235,10 @@ static struct err store_begin(void *self, struct slot_fence *fences, size_t fenc
     if (!pg_alive(s->pg))
         return failed(s, not_connected());
     s->open = true;
-    struct pg_param params[4];
-    size_t n = fence_params(s, fences, fence_count, true, params);
     instant now = 0;
     struct err e = pg_send(s->pg, "BEGIN", NULL, 0);
     if (!err_is(&e))
-        e = pg_send(s->pg, store_sql_fixed(s->sql)->fence, params, n);
+        e = fence_send(s, fences, fence_count);
     if (!err_is(&e))
         e = queries_send(s, queries, query_count);
     if (!err_is(&e))
@@ -275,7 +286,7 @@ static struct err change_send(struct store_pg *s, const struct store_change *cha
     size_t count = 0;
     struct err e = store_sql_params(s->scratch, change, params, &count);
     if (!err_is(&e))
-        e = pg_send(s->pg, store_sql_change(s->sql, change->table, change->kind), params, count);
+        e = pg_send(s->pg, store_sql_change(s->sql, change), params, count);
     arena_reset(s->scratch); // libpq has its copy
     return e;
 }
@@ -290,8 +301,13 @@ static struct err positions_send(struct store_pg *s, const struct store_position
         pg_array_i32(&topic, (int32_t)positions[i].topic);
         pg_array_i64(&next, positions[i].next_offset);
     }
+    const struct store_fixed_sql *f = store_sql_fixed(s->sql);
+    if (count == 1) {
+        struct pg_param params[] = {pg_array_only(&p), pg_array_only(&topic), pg_array_only(&next)};
+        return pg_send(s->pg, f->save_position, params, 3);
+    }
     struct pg_param params[] = {pg_array_end(&p), pg_array_end(&topic), pg_array_end(&next)};
-    return pg_send(s->pg, store_sql_fixed(s->sql)->save_positions, params, 3);
+    return pg_send(s->pg, f->save_positions, params, 3);
 }
 
 static struct err commit_send(struct store_pg *s, const struct store_changes *changes, size_t *ret_statements)

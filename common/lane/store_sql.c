@@ -14,8 +14,8 @@ static const struct table *const lane_tables[] = {&key_state_table, &seen_table,
 
 struct table_sql {
     const struct table *table;
-    const char **select; // per column
-    const char *change[3];
+    const char **select;      // per column
+    const char *change[3][2]; // by kind; of many rows and of one
 };
 
 struct store_sql {
@@ -95,13 +95,13 @@ static const char *column_names(struct arena *arena, const char *prefix, const s
     return list;
 }
 
-// $1::uuid[], $2::bigint[], …
-static const char *array_params(struct arena *arena, const struct table *table, size_t count)
+// $1::uuid[], $2::bigint[], … or, for one row, $1::uuid, $2::bigint, …
+static const char *array_params(struct arena *arena, const struct table *table, size_t count, bool one)
 {
     const char *list = "";
     for (size_t i = 0; i < count; i++)
-        list = arena_printf(arena, "%s%s$%zu::%s[]", list, i == 0 ? "" : ", ", i + 1,
-                            type_name(table->columns[i].type));
+        list = arena_printf(arena, "%s%s$%zu::%s%s", list, i == 0 ? "" : ", ", i + 1,
+                            type_name(table->columns[i].type), one ? "" : "[]");
     return list;
 }
 
@@ -110,13 +110,14 @@ static const char *table_name(const struct store_sql *sql, const struct table *t
     return arena_printf(sql->arena, "%s.%s", sql->schema, quoted(sql->arena, table->name));
 }
 
-// t."a" = u."a" AND … over the key
-static const char *key_match(struct arena *arena, const struct table *table)
+// t."a" = u."a" AND … over the key, or, for one row, t."a" = $1 AND …
+static const char *key_match(struct arena *arena, const struct table *table, bool one)
 {
     const char *list = "";
     for (size_t i = 0; i < table->key_count; i++) {
         const char *name = quoted(arena, table->columns[i].name);
-        list = arena_printf(arena, "%s%st.%s = u.%s", list, i == 0 ? "" : " AND ", name, name);
+        list = arena_printf(arena, "%s%st.%s = %s", list, i == 0 ? "" : " AND ", name,
+                            one ? arena_printf(arena, "$%zu", i + 1) : arena_printf(arena, "u.%s", name));
     }
     return list;
 }
@@ -173,53 +174,65 @@ const char *store_sql_select(struct store_sql *sql, const struct table *table, s
     return t->select[column];
 }
 
-static const char *make_insert(struct store_sql *sql, const struct table *table)
+// unnest makes a tuplestore for each of its columns, which is most of what a statement for one row would cost.
+static const char *make_insert(struct store_sql *sql, const struct table *table, bool one)
 {
-    return arena_printf(sql->arena, "INSERT INTO %s (%s) SELECT * FROM unnest(%s)", table_name(sql, table),
-                        column_names(sql->arena, "", table),
-                        array_params(sql->arena, table, table->column_count));
+    const char *source = array_params(sql->arena, table, table->column_count, one);
+    return arena_printf(
+        sql->arena, one ? "INSERT INTO %s (%s) VALUES (%s)" : "INSERT INTO %s (%s) SELECT * FROM unnest(%s)",
+        table_name(sql, table), column_names(sql->arena, "", table), source);
 }
 
-static const char *make_update(struct store_sql *sql, const struct table *table)
+static const char *make_update(struct store_sql *sql, const struct table *table, bool one)
 {
     assert(table->column_count > table->key_count);
+    struct arena *arena = sql->arena;
     const char *set = "";
     for (size_t i = table->key_count; i < table->column_count; i++) {
-        const char *name = quoted(sql->arena, table->columns[i].name);
-        set = arena_printf(sql->arena, "%s%s%s = u.%s", set, i == table->key_count ? "" : ", ", name, name);
+        const char *name = quoted(arena, table->columns[i].name);
+        set = arena_printf(arena, "%s%s%s = %s", set, i == table->key_count ? "" : ", ", name,
+                           one ? arena_printf(arena, "$%zu", i + 1) : arena_printf(arena, "u.%s", name));
     }
-    return arena_printf(sql->arena, "UPDATE %s t SET %s FROM unnest(%s) AS u(%s) WHERE %s",
-                        table_name(sql, table), set, array_params(sql->arena, table, table->column_count),
-                        column_names(sql->arena, "", table), key_match(sql->arena, table));
+    if (one)
+        return arena_printf(arena, "UPDATE %s t SET %s WHERE %s", table_name(sql, table), set,
+                            key_match(arena, table, true));
+    return arena_printf(arena, "UPDATE %s t SET %s FROM unnest(%s) AS u(%s) WHERE %s", table_name(sql, table),
+                        set, array_params(arena, table, table->column_count, false),
+                        column_names(arena, "", table), key_match(arena, table, false));
 }
 
-static const char *make_delete(struct store_sql *sql, const struct table *table)
+static const char *make_delete(struct store_sql *sql, const struct table *table, bool one)
 {
+    if (one)
+        return arena_printf(sql->arena, "DELETE FROM %s t WHERE %s", table_name(sql, table),
+                            key_match(sql->arena, table, true));
     struct table keys = *table;
     keys.column_count = table->key_count;
     return arena_printf(sql->arena, "DELETE FROM %s t USING unnest(%s) AS u(%s) WHERE %s",
-                        table_name(sql, table), array_params(sql->arena, table, table->key_count),
-                        column_names(sql->arena, "", &keys), key_match(sql->arena, table));
+                        table_name(sql, table), array_params(sql->arena, table, table->key_count, false),
+                        column_names(sql->arena, "", &keys), key_match(sql->arena, table, false));
 }
 
-const char *store_sql_change(struct store_sql *sql, const struct table *table, enum change_kind kind)
+const char *store_sql_change(struct store_sql *sql, const struct store_change *change)
 {
-    assert(kind == CHANGE_INSERT || table->kind != TABLE_APPEND);
-    struct table_sql *t = of_table(sql, table);
-    if (t->change[kind] != NULL)
-        return t->change[kind];
-    switch (kind) {
+    const struct table *table = change->table;
+    assert(change->kind == CHANGE_INSERT || table->kind != TABLE_APPEND);
+    const bool one = change->row_count == 1;
+    const char **text = &of_table(sql, table)->change[change->kind][one];
+    if (*text != NULL)
+        return *text;
+    switch (change->kind) {
     case CHANGE_INSERT:
-        t->change[kind] = make_insert(sql, table);
+        *text = make_insert(sql, table, one);
         break;
     case CHANGE_UPDATE:
-        t->change[kind] = make_update(sql, table);
+        *text = make_update(sql, table, one);
         break;
     case CHANGE_DELETE:
-        t->change[kind] = make_delete(sql, table);
+        *text = make_delete(sql, table, one);
         break;
     }
-    return t->change[kind];
+    return *text;
 }
 
 // ---- the lane's fixed statements
@@ -240,6 +253,13 @@ static void make_slot_statements(struct store_sql *sql)
                      "WHERE s.p = f.p AND s.epoch = f.epoch AND s.batch_no = f.batch_no RETURNING s.p) "
                      "SELECT NULL::integer, now() UNION ALL SELECT p, now() FROM mine",
                      s);
+    f->fence_one = arena_printf(
+        a,
+        "WITH mine AS (UPDATE %s.slot SET batch_no = batch_no + 1, "
+        "published_no = greatest(published_no, $4), dirty = 0, suspect = NULL, suspect_tries = 0 "
+        "WHERE p = $1 AND epoch = $2 AND batch_no = $3 RETURNING p) "
+        "SELECT (SELECT p FROM mine), now()",
+        s);
     f->release = arena_printf(
         a,
         "UPDATE %s.slot s SET published_no = greatest(s.published_no, f.published_no), dirty = 0, "
@@ -293,6 +313,10 @@ static void make_slot_statements(struct store_sql *sql)
                      "AS u(p, topic, next_offset) "
                      "ON CONFLICT (p, topic) DO UPDATE SET next_offset = excluded.next_offset",
                      s);
+    f->save_position = arena_printf(a,
+                                    "INSERT INTO %s.position (p, topic, next_offset) VALUES ($1, $2, $3) "
+                                    "ON CONFLICT (p, topic) DO UPDATE SET next_offset = excluded.next_offset",
+                                    s);
 }
 
 static void make_other_statements(struct store_sql *sql)
@@ -422,7 +446,7 @@ struct err store_sql_params(struct arena *arena, const struct store_change *chan
             if (err_is(&e))
                 return e;
         }
-        ret_params[c] = pg_array_end(&array);
+        ret_params[c] = change->row_count == 1 ? pg_array_only(&array) : pg_array_end(&array);
     }
     *ret_count = count;
     return err_ok();

@@ -12,9 +12,9 @@ void store_sql_free(struct store_sql *sql);
 
 // What all lanes need, made for the schema.
 struct store_fixed_sql {
-    const char *fence, *release, *mark_published, *mark_begun, *mark_suspect;
+    const char *fence, *fence_one, *release, *mark_published, *mark_begun, *mark_suspect;
     const char *claim_make, *claim_lock, *claim_raise, *claim_positions, *start;
-    const char *save_positions;
+    const char *save_positions, *save_position;
     const char *due, *next_due;
     const char *outbox_after, *outbox_get;
     const char *outbox_maintain, *seen_maintain;
@@ -23,8 +23,8 @@ const struct store_fixed_sql *store_sql_fixed(const struct store_sql *sql);
 
 // SELECT … WHERE column = ANY($1) ORDER BY key [FOR UPDATE]; STORE_DUE: key_state's due rows ($1 slots, $2 limit).
 const char *store_sql_select(struct store_sql *sql, const struct table *table, size_t column);
-// Parameters: an array per column (INSERT, UPDATE) or key column (DELETE).
-const char *store_sql_change(struct store_sql *sql, const struct table *table, enum change_kind kind);
+// Parameters: an array per column (INSERT, UPDATE) or key column (DELETE). For one row: its values.
+const char *store_sql_change(struct store_sql *sql, const struct store_change *change);
 
 uint32_t store_sql_type(enum column_type type); // of the column in PostgreSQL
 

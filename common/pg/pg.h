@@ -90,6 +90,7 @@ void pg_array_bytes(struct pg_array *array, struct bytes value); // TEXT and BYT
 void pg_array_uuid(struct pg_array *array, struct uuid value);   // nil: NULL
 void pg_array_instant(struct pg_array *array, instant value);    // NONE: NULL
 struct pg_param pg_array_end(struct pg_array *array);
+struct pg_param pg_array_only(const struct pg_array *array); // the value of an array of one, not an array
 
 struct pg_param pg_i32_array(struct arena *arena, const int32_t *values, size_t count);
 struct pg_param pg_i64_array(struct arena *arena, const int64_t *values, size_t count);

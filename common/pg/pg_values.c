@@ -191,6 +191,15 @@ struct pg_param pg_array_end(struct pg_array *array)
         .type = array_type(array->element), .data = array->data, .size = (int)array->size};
 }
 
+struct pg_param pg_array_only(const struct pg_array *array)
+{
+    assert(array->count == 1 && array->added == 1);
+    const bool null = array->size == ARRAY_HEAD + 4 && array->data[7] != 0; // the flag that there are NULLs
+    return (struct pg_param){.type = array->element,
+                             .data = null ? NULL : array->data + ARRAY_HEAD + 4,
+                             .size = (int)(array->size - ARRAY_HEAD - 4)};
+}
+
 struct pg_param pg_i32_array(struct arena *arena, const int32_t *values, size_t count)
 {
     struct pg_array array = pg_array_start(arena, PG_INT4, count, 4 * count);

@@ -24,6 +24,8 @@ MANY = 500
 CNY = "CNY"
 CAUSE = str(uuid.uuid4())
 CONSTANT = re.compile(r"'[^']*'|-?\$?\b\d+\b|\b(?:true|false|NULL)\b")  # written as it is by a statement that was prepared before the statistics were reset
+# A statement for one row has the same name as the one for many, which takes arrays: what it does, and to which table.
+CHANGE = re.compile(r'((?:WITH mine AS \()?(?:INSERT INTO|UPDATE|DELETE FROM) [\w".]+).*', re.S)
 # Statements of a service's processes that belong to no batch: marking what is published while idle, upkeep, ingress.
 OUTSIDE = (".slot s SET published_no", "maintain", "ingress", "advisory")
 
@@ -98,7 +100,7 @@ class Ward:
         calls: Counter = Counter()
         for row in rows:
             if not any(word in row.query for word in OUTSIDE):
-                calls[CONSTANT.sub("?", row.query)] += row.calls
+                calls[CONSTANT.sub("?", CHANGE.sub(r"\1", row.query))] += row.calls
         return calls, trips, batches
 
 
