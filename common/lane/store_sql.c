@@ -96,7 +96,7 @@ static const char *column_names(struct arena *arena, const char *prefix, const s
 }
 
 // $1::uuid[], $2::bigint[], … or, for one row, $1::uuid, $2::bigint, …
-static const char *array_params(struct arena *arena, const struct table *table, size_t count, bool one)
+static const char *params_list(struct arena *arena, const struct table *table, size_t count, bool one)
 {
     const char *list = "";
     for (size_t i = 0; i < count; i++)
@@ -110,15 +110,20 @@ static const char *table_name(const struct store_sql *sql, const struct table *t
     return arena_printf(sql->arena, "%s.%s", sql->schema, quoted(sql->arena, table->name));
 }
 
-// t."a" = u."a" AND … over the key, or, for one row, t."a" = $1 AND …
+// u."a" or, for one row, $1
+static const char *new_value(struct arena *arena, const struct table *table, size_t i, bool one)
+{
+    return one ? arena_printf(arena, "$%zu", i + 1)
+               : arena_printf(arena, "u.%s", quoted(arena, table->columns[i].name));
+}
+
+// t."a" = u."a" AND … over the key
 static const char *key_match(struct arena *arena, const struct table *table, bool one)
 {
     const char *list = "";
-    for (size_t i = 0; i < table->key_count; i++) {
-        const char *name = quoted(arena, table->columns[i].name);
-        list = arena_printf(arena, "%s%st.%s = %s", list, i == 0 ? "" : " AND ", name,
-                            one ? arena_printf(arena, "$%zu", i + 1) : arena_printf(arena, "u.%s", name));
-    }
+    for (size_t i = 0; i < table->key_count; i++)
+        list = arena_printf(arena, "%s%st.%s = %s", list, i == 0 ? "" : " AND ",
+                            quoted(arena, table->columns[i].name), new_value(arena, table, i, one));
     return list;
 }
 
@@ -177,7 +182,7 @@ const char *store_sql_select(struct store_sql *sql, const struct table *table, s
 // unnest makes a tuplestore for each of its columns, which is most of what a statement for one row would cost.
 static const char *make_insert(struct store_sql *sql, const struct table *table, bool one)
 {
-    const char *source = array_params(sql->arena, table, table->column_count, one);
+    const char *source = params_list(sql->arena, table, table->column_count, one);
     return arena_printf(
         sql->arena, one ? "INSERT INTO %s (%s) VALUES (%s)" : "INSERT INTO %s (%s) SELECT * FROM unnest(%s)",
         table_name(sql, table), column_names(sql->arena, "", table), source);
@@ -188,16 +193,14 @@ static const char *make_update(struct store_sql *sql, const struct table *table,
     assert(table->column_count > table->key_count);
     struct arena *arena = sql->arena;
     const char *set = "";
-    for (size_t i = table->key_count; i < table->column_count; i++) {
-        const char *name = quoted(arena, table->columns[i].name);
-        set = arena_printf(arena, "%s%s%s = %s", set, i == table->key_count ? "" : ", ", name,
-                           one ? arena_printf(arena, "$%zu", i + 1) : arena_printf(arena, "u.%s", name));
-    }
+    for (size_t i = table->key_count; i < table->column_count; i++)
+        set = arena_printf(arena, "%s%s%s = %s", set, i == table->key_count ? "" : ", ",
+                           quoted(arena, table->columns[i].name), new_value(arena, table, i, one));
     if (one)
         return arena_printf(arena, "UPDATE %s t SET %s WHERE %s", table_name(sql, table), set,
                             key_match(arena, table, true));
     return arena_printf(arena, "UPDATE %s t SET %s FROM unnest(%s) AS u(%s) WHERE %s", table_name(sql, table),
-                        set, array_params(arena, table, table->column_count, false),
+                        set, params_list(arena, table, table->column_count, false),
                         column_names(arena, "", table), key_match(arena, table, false));
 }
 
@@ -209,7 +212,7 @@ static const char *make_delete(struct store_sql *sql, const struct table *table,
     struct table keys = *table;
     keys.column_count = table->key_count;
     return arena_printf(sql->arena, "DELETE FROM %s t USING unnest(%s) AS u(%s) WHERE %s",
-                        table_name(sql, table), array_params(sql->arena, table, table->key_count, false),
+                        table_name(sql, table), params_list(sql->arena, table, table->key_count, false),
                         column_names(sql->arena, "", &keys), key_match(sql->arena, table, false));
 }
 

@@ -58,6 +58,15 @@ static void test_arrays(void **state)
          "\xff\xff\xff\xff"
          "\0\0\0\0",
          35);
+    struct pg_array one = pg_array_start(arena, PG_TEXT, 1, 3);
+    pg_array_bytes(&one, bytes_str("abc"));
+    same(pg_array_only(&one), PG_TEXT, "abc", 3);
+    one = pg_array_start(arena, PG_TEXT, 1, 0);
+    pg_array_bytes(&one, bytes_str(""));
+    same(pg_array_only(&one), PG_TEXT, "", 0); // empty isn't NULL
+    one = pg_array_start(arena, PG_INT8, 1, 0);
+    pg_array_null(&one);
+    assert_null(pg_array_only(&one).data);
 }
 
 static void test_classes(void **state)
