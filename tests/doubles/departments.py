@@ -32,7 +32,7 @@ from google.protobuf.message import DecodeError
 from program import Program, options_parser, parse
 
 NAMESPACE = uuid.UUID("0f6f6c35-0b1c-5a5e-8d7e-2b8a4f0e9c11")
-JOIN_WAIT_S = 5.0  # a command whose order isn't known yet is looked at again this long
+JOIN_WAIT_S = 60.0  # a command whose order isn't known yet is looked at again this long: a broker that comes back shows its topics in any order
 REORDER_WAIT_S = 0.3
 CREDIT_LIMIT_MINOR = 100_000_000_00
 
