@@ -85,31 +85,31 @@ static size_t slot_params(struct store_pg *s, const struct slot_fence *slots, si
     return n;
 }
 
-static struct err store_release(void *self, const struct slot_fence *slots, size_t count)
+static struct err run_on_slots(struct store_pg *s, const char *sql, const struct slot_fence *slots,
+                               size_t count)
 {
-    struct store_pg *s = self;
     assert(!s->open);
     struct pg_param params[4];
     size_t n = slot_params(s, slots, count, false, params);
-    return run(s, store_sql_fixed(s->sql)->release, params, n, NULL);
+    return run(s, sql, params, n, NULL);
+}
+
+static struct err store_release(void *self, const struct slot_fence *slots, size_t count)
+{
+    struct store_pg *s = self;
+    return run_on_slots(s, store_sql_fixed(s->sql)->release, slots, count);
 }
 
 static struct err store_mark_published(void *self, const struct slot_fence *slots, size_t count)
 {
     struct store_pg *s = self;
-    assert(!s->open);
-    struct pg_param params[4];
-    size_t n = slot_params(s, slots, count, false, params);
-    return run(s, store_sql_fixed(s->sql)->mark_published, params, n, NULL);
+    return run_on_slots(s, store_sql_fixed(s->sql)->mark_published, slots, count);
 }
 
 static struct err store_mark_begun(void *self, const struct slot_fence *slots, size_t count)
 {
     struct store_pg *s = self;
-    assert(!s->open);
-    struct pg_param params[4];
-    size_t n = slot_params(s, slots, count, false, params);
-    return run(s, store_sql_fixed(s->sql)->mark_begun, params, n, NULL);
+    return run_on_slots(s, store_sql_fixed(s->sql)->mark_begun, slots, count);
 }
 
 static struct err store_start(void *self, const struct slot_fence *slots, size_t count,
