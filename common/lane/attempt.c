@@ -80,6 +80,22 @@ static struct err mark_begun(struct attempt *a)
     return e;
 }
 
+// Two lanes would write the same rows if a key's records came to both.
+static struct err decode_here(struct attempt *a, const struct raw *raw, struct input *ret_input)
+{
+    struct err e = input_decode(a->batch, raw, ret_input);
+    if (err_is(&e))
+        return e;
+    struct bus_port *bus = a->lane->ports.bus;
+    int32_t right = bus->partition_of(bus->self, raw->key);
+    if (right == raw->partition)
+        return e;
+    return err_make(
+        ERR_REJECT,
+        "WRONG_PARTITION: records of this key belong on partition %d (murmur2 of the key), this one is on %d",
+        right, raw->partition);
+}
+
 static void prepare_inputs(struct attempt *a)
 {
     const struct work *w = a->work;
@@ -91,7 +107,7 @@ static void prepare_inputs(struct attempt *a)
     for (size_t i = 0; i < w->raw_count; i++) {
         if (w->raws[i].value.data == NULL)
             continue; // a tombstone says nothing here
-        struct err e = input_decode(a->batch, &w->raws[i], &a->inputs[i]);
+        struct err e = decode_here(a, &w->raws[i], &a->inputs[i]);
         a->usable[i] = !err_is(&e);
         if (err_is(&e))
             a->bad[i] = arena_str(arena, bytes_str(e.text));

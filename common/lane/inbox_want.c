@@ -5,6 +5,16 @@
 
 #define SOURCE_SHOWN_MAX 64 // bytes of a source that isn't one of ours
 
+// One order has one key: another spelling of its id would be another partition's, and yet the same rows.
+static bool is_other_spelling(struct bytes key, char canonical[static UUID_TEXT_SIZE])
+{
+    struct uuid id;
+    if (!uuid_parse(key, &id))
+        return false;
+    uuid_format(id, canonical);
+    return !bytes_is(key, canonical);
+}
+
 struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input)
 {
     struct input in = {.kind = INPUT_MESSAGE,
@@ -23,6 +33,9 @@ struct err input_decode(struct batch *batch, const struct raw *raw, struct input
                         (int)in.head.key.size, (const char *)in.head.key.data);
     }
     in.key = in.head.key;
+    char canonical[UUID_TEXT_SIZE];
+    if (is_other_spelling(in.key, canonical))
+        return err_make(ERR_REJECT, "UNDECODABLE: order_id must be written %s", canonical);
     const struct topic_info *info = topic_info(raw->topic);
     if (!topic_accepts(raw->topic, in.head.source)) {
         return err_make(ERR_REJECT, "WRONG_SOURCE: %s is written by %s, and this record is from \"%.*s\"",

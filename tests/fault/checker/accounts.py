@@ -7,7 +7,7 @@ from .run import SERVICES, Run
 from .topic_log import TopicLog, read as read_topic
 
 # Dead letters of these reasons were not applied; others tell of something that was.
-NOT_APPLIED = ("UNDECODABLE", "WRONG_SOURCE", "HELD_FULL")
+NOT_APPLIED = ("UNDECODABLE", "WRONG_SOURCE", "WRONG_PARTITION", "HELD_FULL")
 MASK = (1 << 62) - 1
 # schema, table, the record's key by columns, its version: what readers of VERSIONED topics keep
 VERSIONS = {

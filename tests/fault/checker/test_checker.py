@@ -581,7 +581,7 @@ def test_a_mail_may_come_again_under_its_own_id():
     assert report.numbers["mails that came again"] == 2
 
 
-@pytest.mark.parametrize("reason", ["UNDECODABLE", "WRONG_SOURCE"])
+@pytest.mark.parametrize("reason", ["UNDECODABLE", "WRONG_SOURCE", "WRONG_PARTITION"])
 def test_what_was_injected_may_be_held_or_a_dead_letter(reason):
     world = World()
     number = world.catalogue["shipment-events"].number

@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 from google.protobuf.message import DecodeError
 from oclocal import services, topics
+from murmur2 import partition
 from protos import load
 
 pb = load()
@@ -120,6 +121,23 @@ def test_who_is_no_writer_of_a_topic(desk):
     found = refused(desk, expected)
     for letter in found:
         assert letter.reason == "WRONG_SOURCE" and f"{letter.topic} is written by {WRITER[letter.topic].replace('test', '')}" in letter.detail and not letter.held
+
+
+def test_what_is_on_another_partition_than_its_key_belongs_to(desk):
+    """As a client sends it that has another partitioner: two lanes would write one order's rows."""
+    expected = Counter()
+    for topic, readers in READ.items():
+        order = str(uuid.uuid4())
+        message = head(order, topic, **({"sequence": 1} if topic in SEQUENCED else {}))
+        wrong = (partition(order.encode(), desk.partitions) + 1) % desk.partitions
+        record = desk.produce(topic, order, message.SerializeToString(), partition=wrong)
+        for reader in readers:
+            expected[reader, topic, wrong, record.offset()] += 1
+    for letter in refused(desk, expected):
+        right = partition(letter.key, desk.partitions)
+        assert letter.reason == "WRONG_PARTITION" and f"belong on partition {right}" in letter.detail and not letter.held, letter
+    for name in services.SERVICE_NAMES:
+        assert desk.value(f"SELECT count(*) FROM {name}.key_state WHERE held IS NOT NULL") == 0
 
 
 def test_a_body_of_an_unknown_type(desk):

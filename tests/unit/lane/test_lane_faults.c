@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "orderclerk/v1/commands.pb-c.h"
+#include "orderclerk/v1/dead_letters.pb-c.h"
 #include "orderclerk/v1/validation_events.pb-c.h"
 #include "sim/ports_mem.h"
 #include "sim/store_mem.h"
@@ -566,6 +567,32 @@ static void two_groups_leave_each_other_time_to_work(void **state)
     settle(w);
 }
 
+// As a client with another partitioner would send it: the lane of that partition must not touch the order's rows.
+static void a_record_on_another_partition_is_refused(void **state)
+{
+    struct world *w = *state;
+    char key[UUID_TEXT_SIZE];
+    start(w, 0);
+    send_next(w, 0);
+    key_of(0, key);
+    int32_t right = hash_partition(bytes_str(key), PARTITIONS);
+    const struct bus_record *sent = bus_mem_record(w->bus, TOPIC_COMMANDS_VALIDATOR, right, 0);
+    bus_mem_append_at(w->bus, TOPIC_COMMANDS_VALIDATOR, (right + 1) % PARTITIONS, sent->key, sent->value);
+    for (int i = 0; i < 100; i++)
+        turn(w);
+    check_all_is_read(w);
+    assert_int_equal(bus_mem_high(w->bus, TOPIC_DEAD_LETTERS, right), 1);
+    struct bytes value = bus_mem_record(w->bus, TOPIC_DEAD_LETTERS, right, 0)->value;
+    Orderclerk__V1__DeadLetter *letter = orderclerk__v1__dead_letter__unpack(NULL, value.size, value.data);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "WRONG_PARTITION");
+    assert_int_equal(letter->partition, (right + 1) % PARTITIONS);
+    assert_false(letter->held);
+    orderclerk__v1__dead_letter__free_unpacked(letter, NULL);
+    send_next(w, 0); // the order goes on
+    settle(w);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -580,6 +607,7 @@ int main(void)
         T(claims_wait_longer_and_longer_for_leaders),
         T(an_owner_that_ran_nothing_leaves_no_suspicion),
         T(two_groups_leave_each_other_time_to_work),
+        T(a_record_on_another_partition_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
