@@ -1,4 +1,4 @@
-// Ordering of byte views and the UTF-8 check.
+// Ordering of byte views; UTF-8 checked and mended.
 #include "base/bytes.h"
 
 int bytes_compare(struct bytes a, struct bytes b)
@@ -68,4 +68,18 @@ bool bytes_is_utf8(struct bytes text)
         left -= length;
     }
     return true;
+}
+
+void bytes_mend_utf8(char *text)
+{
+    size_t left = strlen(text);
+    for (uint8_t *at = (uint8_t *)text; left > 0;) {
+        size_t size = bytes_utf8_length(at, left);
+        if (size == 0) {
+            *at = '?';
+            size = 1;
+        }
+        at += size;
+        left -= size;
+    }
 }

@@ -49,3 +49,6 @@ bool bytes_is_utf8(struct bytes text);
 // The size in bytes (1 to 4) of the well-formed UTF-8 character that text starts with; 0: none. NUL counts as
 // a character.
 size_t bytes_utf8_length(const uint8_t *text, size_t size);
+// Puts '?' in the place of each byte that isn't of a well-formed character: what quotes somebody, or was cut by a precision
+// within a character, stays text.
+void bytes_mend_utf8(char *text);

@@ -28,6 +28,7 @@ static __attribute__((format(printf, 2, 0))) void format_text(struct err *e, con
         e->text[0] = '\0'; // an encoding error of the format: the class still says what to do
     else if ((size_t)length >= sizeof e->text)
         cut_at_character(e->text, sizeof e->text - 1);
+    bytes_mend_utf8(e->text); // it is kept and told: in columns, dead letters, answers
 }
 
 struct err err_make(enum err_class class, const char *format, ...)

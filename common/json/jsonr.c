@@ -8,21 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What was cut in the middle of a character (by a precision, or by jansson) stays text.
-static void mend_utf8(char *text)
-{
-    size_t left = strlen(text);
-    for (uint8_t *at = (uint8_t *)text; left > 0;) {
-        size_t size = bytes_utf8_length(at, left);
-        if (size == 0) {
-            *at = '?';
-            size = 1;
-        }
-        at += size;
-        left -= size;
-    }
-}
-
 void jsonr_problem(struct jsonr_problems *problems, const char *code, const char *field, const char *remedy,
                    const char *detail, ...)
 {
@@ -34,7 +19,7 @@ void jsonr_problem(struct jsonr_problems *problems, const char *code, const char
     va_start(args, detail);
     char *text = arena_vprintf(problems->arena, detail, args);
     va_end(args);
-    mend_utf8(text);
+    bytes_mend_utf8(text); // jansson cuts characters too
     problems->items[problems->count++] = (struct jsonr_problem){
         .code = code,
         .field = arena_str(problems->arena, bytes_str(field)),

@@ -281,6 +281,7 @@ struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key,
                         .occurred_at = batch->now,
                         .causation_id = bytes_str(out.causation_id)};
     out.value = head_write(batch->arena, &head, message);
+    out.not_utf8 = message_not_utf8(message);
     batch_add_out(batch, &out);
     return id;
 }
@@ -312,7 +313,8 @@ void batch_dead_letter_of(struct batch *batch, const struct raw *record, int32_t
     if (letter.value.len > RECORD_MAX / 2)
         letter.value.len = RECORD_MAX / 2;
     letter.reason = (char *)(uintptr_t)reason;
-    letter.detail = (char *)(uintptr_t)detail;
+    letter.detail = arena_str(batch->arena, bytes_str(detail));
+    bytes_mend_utf8(letter.detail); // it may quote what the record says
     letter.state = (char *)(uintptr_t)(state == NULL ? "" : state);
     letter.record_event_id =
         arena_str(batch->arena, bytes_str(event_id)); // it may be the current input's text

@@ -157,17 +157,25 @@ static struct mark set_mark(struct batch *batch, const struct input *in)
     return mark;
 }
 
+// A record that its readers couldn't take would stop them.
+static struct err check_out(const struct out *out)
+{
+    const char *topic = topic_info(out->topic)->name;
+    if (out->value.size + out->key.size > RECORD_MAX - 1024)
+        return err_make(ERR_REJECT, "a record for %s has %zu bytes; at most %d fit", topic, out->value.size,
+                        RECORD_MAX);
+    if (out->not_utf8 != NULL)
+        return err_make(ERR_REJECT, "a record for %s has a %s that isn't UTF-8", topic, out->not_utf8);
+    return err_ok();
+}
+
 // What the service has done since the mark is kept, or undone with its error.
 static struct err keep_or_undo(struct batch *batch, struct mark mark, struct err e)
 {
     assert(e.class == ERR_NONE || e.class == ERR_REJECT ||
            e.class == ERR_UNKNOWN); // there is nothing to retry in memory
-    for (size_t i = mark.outs; !err_is(&e) && i < batch->out_count; i++) {
-        if (batch->outs[i].value.size + batch->outs[i].key.size <= RECORD_MAX - 1024)
-            continue;
-        e = err_make(ERR_REJECT, "a record for %s has %zu bytes; at most %d fit",
-                     topic_info(batch->outs[i].topic)->name, batch->outs[i].value.size, RECORD_MAX);
-    }
+    for (size_t i = mark.outs; !err_is(&e) && i < batch->out_count; i++)
+        e = check_out(&batch->outs[i]);
     if (err_is(&e)) {
         rows_undo(batch->rows);
         batch->out_count = mark.outs;

@@ -31,6 +31,7 @@ struct out {
     const char *traceparent;
     instant at;
     bool fresh;           // not a record sent again
+    const char *not_utf8; // a field of it that its readers would refuse it for; NULL: none
     struct bytes earlier; // see resend.c
 };
 
@@ -89,7 +90,7 @@ struct raw {
 // The record that an input came as; a deadline or a result has no topic and no value.
 struct raw raw_of_input(const struct input *in);
 // Makes an input of a record. REJECT: it isn't one of its topic's messages (UNDECODABLE: …), or not from one of its topic's
-// writers (WRONG_SOURCE: …).
+// writers (WRONG_SOURCE: …). That it is on its key's partition is the batch's to see (WRONG_PARTITION: …).
 struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input);
 
 // Says which of the lane's own rows and the service's rows an input needs.

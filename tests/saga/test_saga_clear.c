@@ -49,6 +49,23 @@ static void test_clarification(void **state)
     assert_int_equal(life->doc->n_waived, 1);
 }
 
+// The reason quotes a part of what the customer wrote: never half a character, or nobody could read the order's records.
+static void test_what_is_quoted_of_an_answer_stays_text(void **state)
+{
+    struct life *life = *state;
+    static const char wide[] = "浦东新区世纪大道一百号东方大厦二十层二零零一室请在工作日送货谢谢你们";
+    violate(life, "X", "remarks", ORDERCLERK__V1__SEVERITY__SEVERITY_CLEARABLE_BY_CUSTOMER, "");
+    life_start(life, "AWAITING_CUSTOMER");
+    assert_int_equal(life_answer(life, wide, "1"), SAGA_REFUSED);
+    assert_int_equal(life_answer(life, "lines[0].quantity", wide), SAGA_REFUSED);
+    assert_int_equal(life->doc->n_refused_requests, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const char *reason = life->doc->refused_requests[i]->reason;
+        assert_non_null(strstr(reason, "浦东新区世纪大道"));
+        assert_true(bytes_is_utf8(bytes_str(reason)));
+    }
+}
+
 static void test_answers_set_every_kind_of_field(void **state)
 {
     struct life *life = *state;
@@ -415,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LIFE(test_clarification),
+        LIFE(test_what_is_quoted_of_an_answer_stays_text),
         LIFE(test_answers_set_every_kind_of_field),
         LIFE(test_department_refuses),
         LIFE(test_department_refuses_for_good),

@@ -206,6 +206,13 @@ static bool find_place(struct arena *arena, ProtobufCMessage *message, const cha
     }
 }
 
+// What a customer has sent, shown in part.
+static const char *quoted(char *text)
+{
+    bytes_mend_utf8(text);
+    return text;
+}
+
 const char *saga_order_change(struct arena *arena, Orderclerk__V1__Order *order,
                               Orderclerk__V1__FieldChange *const *changes, size_t count, bool check)
 {
@@ -215,11 +222,11 @@ const char *saga_order_change(struct arena *arena, Orderclerk__V1__Order *order,
         if (strcmp(changes[i]->field, "suspected_duplicate_of") == 0)
             continue;
         if (!find_place(arena, &order->base, changes[i]->field, order->currency, &place))
-            return arena_printf(arena, "%.80s: there is no such field that can be changed",
-                                changes[i]->field);
+            return quoted(
+                arena_printf(arena, "%.80s: there is no such field that can be changed", changes[i]->field));
         if (!set_place(arena, &place, changes[i]->value, check))
-            return arena_printf(arena, "%.80s: %.80s isn't a value of this field", changes[i]->field,
-                                changes[i]->value);
+            return quoted(arena_printf(arena, "%.80s: %.80s isn't a value of this field", changes[i]->field,
+                                       changes[i]->value));
     }
     return NULL;
 }

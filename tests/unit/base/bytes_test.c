@@ -104,12 +104,29 @@ static void test_every_code_point(void **state)
     }
 }
 
+static void test_mending(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"", ""},
+                                           {"order", "order"},
+                                           {"\xC3\xBC\xC3", "\xC3\xBC?"},
+                                           {"\xFFx\xE2\x82", "?x??"},
+                                           {"\xE2\x82\xAC", "\xE2\x82\xAC"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[16];
+        strcpy(text, cases[i][0]);
+        bytes_mend_utf8(text);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare_and_equal),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_every_code_point),
+        cmocka_unit_test(test_mending),
     };
     return cmocka_run_group_tests_name("bytes", tests, NULL, NULL);
 }

@@ -57,10 +57,11 @@ static struct echo_row *row_of(struct batch *batch, const struct input *in)
     return row;
 }
 
-static void answer(struct batch *batch, const struct input *in, int64_t count)
+static void answer(struct batch *batch, const struct input *in, int64_t count, const char *currency)
 {
     Orderclerk__V1__OrderValidated validated = ORDERCLERK__V1__ORDER_VALIDATED__INIT;
     validated.total_minor = count;
+    validated.currency = (char *)(uintptr_t)currency;
     Orderclerk__V1__ValidationEvent event = ORDERCLERK__V1__VALIDATION_EVENT__INIT;
     event.body_case = ORDERCLERK__V1__VALIDATION_EVENT__BODY_VALIDATED;
     event.validated = &validated;
@@ -93,7 +94,7 @@ static struct err decide(struct batch *batch, const struct input *in)
                               : in->result->outcome == EFFECT_OK ? "ok"
                                                                  : "failed");
         if (in->kind == INPUT_DEADLINE || in->result->outcome == EFFECT_OK)
-            answer(batch, in, row->count);
+            answer(batch, in, row->count, "CNY");
     }
     if (in->kind != INPUT_MESSAGE)
         return err_ok();
@@ -106,7 +107,7 @@ static struct err decide(struct batch *batch, const struct input *in)
     struct uuid asked;
     const bool has_asked = uuid_parse(row->last, &asked);
     row->last = bytes_str(what);
-    answer(batch, in, row->count); // undone when refused
+    answer(batch, in, row->count, strcmp(what, "bad text") == 0 ? "\xff" : "CNY"); // undone when refused
     if (strcmp(what, "reject") == 0 && !echo_accept_rejects)
         return err_make(ERR_REJECT, "refused: remarks say so");
     if (strcmp(what, "unknown") == 0)

@@ -13,6 +13,7 @@ extern const struct table echo_table;
 extern const struct lane_service echo_service;
 
 // remarks of the order: "" answer; "reject"; "unknown"; "deadline" sets one in 10 s, "later" in 60 s, "never" none; "effect" asks for a call, whose id is then `last`; "give up" cancels it;
+// "bad text" answers with what isn't UTF-8;
 // "fail" makes a row that the table's CHECK refuses; "refused time", "bad time", "worse time" set a deadline in 10 s that is refused
 // by decide, by the CHECK, and by the CHECK once more when it is refused; else what is told of the refusal is in `last`.
 ProtobufCMessage *echo_command(const char *remarks);

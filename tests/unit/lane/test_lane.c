@@ -658,6 +658,57 @@ static void who_is_no_writer_of_a_topic_is_refused(void **state)
     assert_int_equal(count_of(h, A), 1);
 }
 
+// Of what it quotes only a part is shown: never half a character.
+static void what_a_bad_record_says_is_quoted_as_text(void **state)
+{
+    struct harness *h = *state;
+    static const char long_source[] =
+        "012345678901234567890123456789012345678901234567890123456789012\xc3\xa9";
+    struct head head = {.sequence = 1, .source = bytes_str(long_source)};
+    harness_send_head(h, TOPIC_COMMANDS_VALIDATOR, A, echo_command(""), &head);
+    harness_run(h);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "WRONG_SOURCE");
+    assert_true(bytes_is_utf8(bytes_str(letter->detail)));
+    assert_non_null(strstr(letter->detail, "12?"));
+}
+
+// Two spellings of an order's id hash to two partitions, and mean the same rows.
+static void an_order_id_has_one_spelling(void **state)
+{
+    struct harness *h = *state;
+    send(h, "0190B7A4-0000-7000-8000-00000000000A", "", 0, false);
+    harness_run(h);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "UNDECODABLE");
+    assert_non_null(strstr(letter->detail, A));
+    assert_int_equal(count_of(h, A), 0);
+    send(h, A, "", 0, false);
+    harness_run(h);
+    assert_int_equal(count_of(h, A), 1);
+    assert_null(dead_letter(h));
+}
+
+// Who reads it would refuse it, and wait for it for ever.
+static void a_record_that_could_not_be_read_is_not_sent(void **state)
+{
+    struct harness *h = *state;
+    send(h, A, "bad text", 0, false);
+    send(h, A, "", 0, false);
+    send(h, B, "", 0, false);
+    harness_run(h);
+    const Orderclerk__V1__DeadLetter *letter = dead_letter(h);
+    assert_non_null(letter);
+    assert_string_equal(letter->reason, "REJECTED");
+    assert_non_null(strstr(letter->detail, "validation-events"));
+    assert_non_null(strstr(letter->detail, "currency"));
+    assert_true(letter->held);
+    assert_int_equal(count_of(h, A), 0);
+    assert_int_equal(answers(h, B, NULL), 1); // the only one on the topic
+}
+
 static void what_is_no_record_becomes_a_dead_letter(void **state)
 {
     struct harness *h = *state;
@@ -706,6 +757,9 @@ int main(void)
         T(a_deadline_can_be_discarded),
         T(a_refused_result_holds_its_key_and_says_so),
         T(who_is_no_writer_of_a_topic_is_refused),
+        T(what_a_bad_record_says_is_quoted_as_text),
+        T(an_order_id_has_one_spelling),
+        T(a_record_that_could_not_be_read_is_not_sent),
         T(what_is_no_record_becomes_a_dead_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
