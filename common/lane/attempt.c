@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS_MAX 8 // loads that depend on loads; a service needs two or three
+#define BATCHES_SMOOTHED 8 // over which the time of one is smoothed
+#define ROUNDS_MAX       8 // loads that depend on loads; a service needs two or three
 
 struct attempt {
     struct lane *lane;
@@ -459,7 +460,9 @@ static struct err attempt_once(struct lane *lane, const struct work *work, struc
         return e;
     }
     committed(a, &changes);
-    metric_observe(&lane_metric_batch_us, lane_mono(lane) - started);
+    int64_t took = lane_mono(lane) - started;
+    metric_observe(&lane_metric_batch_us, took);
+    lane->batch_us += ((double)took - lane->batch_us) / BATCHES_SMOOTHED;
     *ret_done = a->done;
     return err_ok();
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define RATE_WINDOW_US 200000 // over which the arrival rate is smoothed
-#define RATE_HALF      1000.0 // inputs per second at which the wait for company is half its longest
+#define LINGER_BATCHES 2      // of this many batches' time is the longest wait for company
 #define DUE_RETRY_US   200000 // between attempts to get high watermarks
 #define DUE_READ_US    20000  // between looks whether enough has been read
 #define HALVINGS_MAX   10     // of a batch of 1000: one input is left
@@ -265,12 +265,16 @@ static void note_rate(struct lane *lane, size_t inputs)
     lane->rate_at = now;
 }
 
-// How long what has come may wait for company: nothing when single orders are under way, milliseconds when many are.
+// How long what has come may wait for company. What waiting costs and what it saves both go by the time that a batch takes, which
+// is long where the machine is slow or busy: up to some batches' time when many inputs would come during one, next to nothing
+// when single orders are under way.
 static int64_t linger(const struct lane *lane)
 {
     if (lane->service->unhurried)
         return lane->settings.linger_unhurried_us;
-    return (int64_t)((double)lane->settings.linger_max_us * lane->rate / (lane->rate + RATE_HALF));
+    double company = lane->rate * lane->batch_us / 1e6; // inputs that come during a batch
+    double wait = LINGER_BATCHES * lane->batch_us * company / (company + 1);
+    return wait < (double)lane->settings.linger_max_us ? (int64_t)wait : lane->settings.linger_max_us;
 }
 
 static int64_t until_due(const struct lane *lane, int64_t most)

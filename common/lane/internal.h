@@ -215,7 +215,8 @@ struct lane {
     instant due_until;      // … for deadlines up to here
     int64_t due_retry_at;   // monotonic
 
-    double rate; // inputs per second, smoothed
+    double rate;     // inputs per second, smoothed
+    double batch_us; // that a batch takes, smoothed
     int64_t rate_at;
     int64_t marked_at;
     int64_t noted_at;

@@ -38,7 +38,7 @@ const struct setting common_setting_table[] = {
     S(session_timeout, SETTING_DURATION, "3s", INSTANT_SECOND, 5 * INSTANT_MINUTE,
       "After this long without a sign of life a process's partitions go to others."),
     S(batch_max, SETTING_INT, "1000", 1, 10000, "Inputs per batch."),
-    S(linger_max, SETTING_DURATION, "5ms", 0, INSTANT_SECOND,
+    S(linger_max, SETTING_DURATION, "100ms", 0, INSTANT_SECOND,
       "Longest wait for a fuller batch, reached under load only."),
     S(gap_resend, SETTING_DURATION, "30s", INSTANT_MS, INSTANT_DAY,
       "A gap older than this asks the writer to publish again."),
