@@ -1,6 +1,5 @@
 // base/err: making, wrapping and cutting error texts.
 #include "base/bytes.h"
-#include "base/bytes.h"
 #include "base/err.h"
 #include "unit/base/unit.h"
 
