@@ -127,6 +127,8 @@ def test_what_is_on_another_partition_than_its_key_belongs_to(desk):
     """As a client sends it that has another partitioner: two lanes would write one order's rows."""
     expected = Counter()
     for topic, readers in READ.items():
+        if topic == "dead-letters":
+            continue  # the test is no writer of it, which is seen first
         order = str(uuid.uuid4())
         message = head(order, topic, **({"sequence": 1} if topic in SEQUENCED else {}))
         wrong = (partition(order.encode(), desk.partitions) + 1) % desk.partitions
