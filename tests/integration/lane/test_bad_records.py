@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 from google.protobuf.message import DecodeError
-from oclocal import services, topics
 from murmur2 import partition
+from oclocal import services, topics
 from protos import load
 
 pb = load()

@@ -71,7 +71,14 @@ static void test_other_bytes(void **state)
     char text[2 * ERR_TEXT_MAX];
     memset(text, 0x80, sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    e = err_within(err_make(ERR_REJECT, "%s", text), "%s", "where");
+    e = err_make(ERR_REJECT, "%s", text);
+    assert_true(bytes_is_utf8(bytes_str(e.text)));
+    assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
+    struct err full = e;
+    for (int i = 0; i < 5; i++)
+        full = err_within(full, "%s", text);
+    assert_int_equal(strlen(full.text), ERR_TEXT_MAX - 1);
+    e = err_within(e, "%s", "where");
     assert_true(bytes_is_utf8(bytes_str(e.text)));
     assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
 }
