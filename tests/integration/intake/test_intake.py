@@ -316,17 +316,20 @@ def test_master_data_and_stock(calm):
 def test_no_promise_without_a_database(intake):
     intake.submit(order("D-1"))
     intake.stack.kill("postgres")
-    seen = []
+    promised = set()  # a backend can outlive its postmaster for a moment, and what it commits then is kept
     for n in range(6):
         answer = intake.post(order(f"D-2-{n}"))
-        seen.append(answer.status)
-        assert int(answer.headers["retry-after"]) > 0
-    assert seen == [503] * 6
+        if answer.status == 202:
+            promised.add(f"D-2-{n}")
+        else:
+            assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, answer
+    assert "D-2-5" not in promised
     assert intake.call("GET", f"/v1/orders/{uuid.uuid4()}").status == 503
     intake.stack.start("postgres")
     intake.stack.wait_ready("postgres")
     intake.stack.wait(lambda: intake.post(order("D-3")).status == 202, 20, "intake takes orders again")
-    assert intake.stack.value("SELECT count(*) FROM intake.submission WHERE key LIKE '%%D-2-%%'") == 0
+    keys = [row.key for row in intake.stack.sql("SELECT key FROM intake.submission WHERE key LIKE '%%D-2-%%'")]
+    assert len(keys) == len(promised) and all(any(ref in key for key in keys) for ref in promised), keys
 
 
 def test_a_broker_away_delays_but_loses_nothing(intake):
