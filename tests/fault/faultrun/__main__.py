@@ -142,6 +142,7 @@ def parse() -> argparse.Namespace:
     names = [kind.name for kind in KINDS]
     parser = argparse.ArgumentParser(prog="tests/fault/run", description="Hurts a whole running system while clients are at work; see tests/fault/README.md.")
     parser.add_argument("--long", action="store_true", help=f"the table's long column, in {ROUNDS} rounds")
+    parser.add_argument("--rounds", type=int, help="only so many rounds of a long run; another time the rest, from another --seed on")
     parser.add_argument("--only", action="append", choices=names, metavar="KIND", help=", ".join(names))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="the run folder, kept; otherwise it goes away when all went well")
@@ -158,11 +159,11 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
-    rounds = ROUNDS if options.long else 1
+    rounds = options.rounds or ROUNDS if options.long else 1
     failures = points.placement()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="orderclerk-fault-"))
     chosen = [kind for kind in KINDS if not options.only or kind.name in options.only]
-    kinds = [(kind, options.times or (math.ceil(kind.long / rounds) if options.long else kind.short)) for kind in chosen]
+    kinds = [(kind, options.times or (math.ceil(kind.long / ROUNDS) if options.long else kind.short)) for kind in chosen]
     lines: list[dict] = []
     notes: list[str] = []
     unsupported = dict(UNSUPPORTED)
