@@ -278,6 +278,7 @@ static void decide_all(struct attempt *a)
         a->done.results += !raw && i < results_end;
         a->done.dues += i >= a->due_first;
     }
+    inbox_ask_newest(a->batch);
     FAULT_POINT(lane_after_decide);
 }
 

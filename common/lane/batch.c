@@ -172,6 +172,13 @@ void batch_add_resend(struct batch *batch, const struct resend *resend)
     batch->resends[batch->resend_count++] = *resend;
 }
 
+void batch_behind(struct batch *batch, uint64_t known)
+{
+    batch->behinds = grow(batch->arena, batch->behinds, batch->behind_count, &batch->behind_capacity,
+                          sizeof *batch->behinds);
+    batch->behinds[batch->behind_count++] = (struct behind){.in = batch->current, .known = known};
+}
+
 void batch_add_effect(struct batch *batch, struct effect_row *row)
 {
     batch->effects =
@@ -216,10 +223,13 @@ struct event_name {
 
 static struct uuid event_id_of(struct batch *batch, enum topic topic, struct bytes key, uint64_t number)
 {
-    const struct topic_info *info = topic_info(topic);
-    struct uuid parent = info->mode == TOPIC_BY_ID ? batch->current_id : key_uuid(key);
+    const struct input *in = batch->current;
+    // What says a version once more, because somebody asks, is a record of its own.
+    bool asked = in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL;
+    bool by_input = asked || topic_info(topic)->mode == TOPIC_BY_ID;
+    struct uuid parent = by_input ? batch->current_id : key_uuid(key);
     struct event_name name = {.topic = (int32_t)topic, .number = number};
-    if (info->mode == TOPIC_BY_ID)
+    if (by_input)
         name.ordinal = ++batch->emitted;
     return uuid_derive(parent, "event", bytes_of(&name, sizeof name));
 }

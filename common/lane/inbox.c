@@ -341,8 +341,39 @@ static void apply_message(struct batch *batch, const struct input *in, const cha
     append_held(batch, in, (const char *)arena_str(batch->arena, ks->held));
 }
 
+// Whatever came before this record of its key isn't the last one.
+static void forget_behind(struct batch *batch, const struct input *in)
+{
+    for (size_t i = batch->behind_count; i-- > 0;) {
+        const struct input *behind = batch->behinds[i].in;
+        if (behind->topic == in->topic && bytes_equal(behind->key, in->key))
+            batch->behinds[i] = batch->behinds[--batch->behind_count];
+    }
+}
+
+void inbox_ask_newest(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->behind_count; i++) {
+        const struct input *in = batch->behinds[i].in;
+        const struct topic_info *info = topic_info(in->topic);
+        batch_set_current(batch, in);
+        // The same record may come several times: what asks is told apart by where it stands.
+        batch->current_id = uuid_derive(batch->current_id, "place", bytes_of(&in->offset, sizeof in->offset));
+        Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+        resend.topic = (char *)(uintptr_t)info->name;
+        resend.from_sequence = batch->behinds[i].known;
+        Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
+        control.service = (char *)(uintptr_t)info->writers; // one, of a topic whose reader asks
+        control.actor = (char *)(uintptr_t)batch->service->name;
+        control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
+        control.resend = &resend;
+        batch_emit(batch, TOPIC_CONTROL, in->key, &control.base);
+    }
+}
+
 static void apply_versioned(struct batch *batch, const struct input *in, const char *forced)
 {
+    forget_behind(batch, in);
     struct err e = decide(batch, in, forced);
     if (!err_is(&e)) {
         batch->tally.applied++;
@@ -400,6 +431,12 @@ static void apply_control(struct batch *batch, const struct input *in)
     case ORDERCLERK__V1__CONTROL__BODY_RESEND:
         if (topic_find(control->resend->topic) == NULL)
             return;
+        if (inbox_asks_newest(batch, in)) {
+            batch->service->send_newest(batch, in, topic_find(control->resend->topic)->number,
+                                        control->resend->from_sequence);
+            batch->tally.again++;
+            return;
+        }
         batch_add_resend(batch, &(struct resend){.slot = in->slot,
                                                  .key = in->key,
                                                  .topic = topic_find(control->resend->topic)->number,

@@ -1,5 +1,6 @@
 // From records to inputs, held ones too, and the rows that each needs.
 #include "lane/internal.h"
+#include "orderclerk/v1/control.pb-c.h"
 
 // ---- decoding
 
@@ -73,6 +74,16 @@ bool inbox_is_held(const struct key_state_row *ks)
     return ks != NULL && ks->held.data != NULL;
 }
 
+bool inbox_asks_newest(const struct batch *batch, const struct input *in)
+{
+    const Orderclerk__V1__Control *control = (const Orderclerk__V1__Control *)in->message;
+    if (batch->service->send_newest == NULL || strcmp(control->service, batch->service->name) != 0 ||
+        control->body_case != ORDERCLERK__V1__CONTROL__BODY_RESEND)
+        return false;
+    const struct topic_info *info = topic_find(control->resend->topic);
+    return info != NULL && info->mode == TOPIC_VERSIONED;
+}
+
 // ---- wants
 
 void inbox_want(struct batch *batch, const struct input *in)
@@ -83,7 +94,7 @@ void inbox_want(struct batch *batch, const struct input *in)
     if (in->kind == INPUT_MESSAGE && topic_info(in->topic)->mode == TOPIC_BY_ID) {
         rows_want(batch->rows, &seen_table, SEEN_ID, value_uuid(in->head.id));
     }
-    if (in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL)
+    if (in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL && !inbox_asks_newest(batch, in))
         return;
     if (batch->service->want != NULL)
         batch->service->want(batch, in);

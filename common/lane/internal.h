@@ -45,6 +45,12 @@ struct resend {
     uint64_t from_sequence;
 };
 
+// A record that came behind a newer one.
+struct behind {
+    const struct input *in;
+    uint64_t known;
+};
+
 struct tally {
     uint32_t applied, duplicates, held, dead_letters, dropped, again;
 };
@@ -72,6 +78,8 @@ struct batch {
     size_t effect_count, effect_capacity;
     struct resend *resends;
     size_t resend_count, resend_capacity;
+    struct behind *behinds;
+    size_t behind_count, behind_capacity;
     struct tally tally;
 };
 
@@ -100,6 +108,8 @@ void inbox_want_held(struct batch *batch, const struct bytes *keys, size_t count
 void inbox_want_held_inputs(struct batch *batch, const struct bytes *keys, size_t count);
 
 bool inbox_is_held(const struct key_state_row *ks); // NULL: no
+// Of topic control: it is for this service, to send a compacted topic's newest record again.
+bool inbox_asks_newest(const struct batch *batch, const struct input *in);
 // What is held of a key, oldest first; its rows must have been wanted.
 struct held_row *inbox_next_held(struct batch *batch, struct bytes key, const struct held_row *after);
 struct raw inbox_held_raw(const struct held_row *row);
@@ -109,6 +119,8 @@ const struct input *inbox_held_input(struct batch *batch, struct held_row *row);
 // Applies one input: duplicates, gaps, holds and control are dealt with here; the rest goes to the service's decide.
 // forced: not NULL: don't decide, refuse it with this text (SQL refused it, or it crashed the process).
 void inbox_apply(struct batch *batch, const struct input *in, const char *forced);
+// Asks for what batch_behind has found, when all input has been applied.
+void inbox_ask_newest(struct batch *batch);
 // A record that can't be an input at all. reason: input_decode's text, whose word before the colon is the dead letter's.
 void inbox_undecodable(struct batch *batch, const struct raw *raw, const char *reason);
 

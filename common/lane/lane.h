@@ -64,6 +64,9 @@ struct lane_service {
     // the process again and again; nobody else would bring it. `why` lives as long as the batch. An error, or the database's
     // refusal of this too, holds the key. A dead letter tells of the deadline in any case.
     struct err (*refuse_deadline)(struct batch *batch, const struct input *in, const char *why);
+    // NULL, or for the writer of compacted VERSIONED topics: sends the newest record of this topic for in's key once more, which
+    // `in` (of topic control) asks for; nothing, if its version is below `known`, which is the asker's.
+    void (*send_newest)(struct batch *batch, const struct input *in, enum topic topic, uint64_t known);
     // No order waits for this service: what comes may always wait a little for company, so that the several records of one
     // order's step are one batch.
     bool unhurried;
@@ -108,6 +111,11 @@ void *batch_decoded(const void *row);
 // Returns the event id given to it.
 struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key,
                        const ProtobufCMessage *message);
+
+// The current input, of a compacted VERSIONED topic, came behind a newer record, of version `known`: a writer that had stood
+// still, or two that wrote at once. Compaction would keep the older one. Its writer is asked to send the newest again, unless a
+// record that isn't older follows in this batch.
+void batch_behind(struct batch *batch, uint64_t known);
 
 // Sends the record of this SEQUENCED topic with this event id once more, unchanged, marked `again`; nothing when the outbox
 // has it no more (7 days). The current input's key only.

@@ -170,6 +170,8 @@ static struct err take_state(struct batch *batch, const struct input *in)
         return err_make(ERR_REJECT, "order_id: must be a UUID");
     struct order_row fresh = row_of(batch_arena(batch), s, id, in);
     struct order_row *row = batch_find(batch, &order_row_table, &fresh);
+    if (row != NULL && row->revision > fresh.revision)
+        batch_behind(batch, (uint64_t)row->revision);
     if (row != NULL && row->revision >= fresh.revision)
         return err_ok();
     if (row == NULL) {
@@ -210,6 +212,8 @@ static struct err take_stock(struct batch *batch, const struct input *in)
     } else if (row->version < fresh.version) {
         batch_touch(batch, row);
         *row = fresh;
+    } else if (row->version > fresh.version) {
+        batch_behind(batch, (uint64_t)row->version);
     }
     return err_ok();
 }

@@ -88,4 +88,5 @@ const struct lane_service inventory_lane = {
     .table_count = COUNT_OF(tables),
     .want = inventory_want,
     .decide = decide,
+    .send_newest = inventory_send_newest,
 };

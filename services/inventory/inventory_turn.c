@@ -358,9 +358,15 @@ static void write_off(struct turn *turn, struct stock_row *stock)
     stock->missing -= lost;
 }
 
-static void tell_level(struct turn *turn, const struct stock_row *stock)
+static struct bytes level_key(struct arena *arena, const struct stock_row *stock)
 {
-    struct arena *arena = batch_arena(turn->batch);
+    return bytes_str(arena_printf(arena, "%.*s@%.*s", (int)stock->sku.size, (const char *)stock->sku.data,
+                                  (int)stock->warehouse.size, (const char *)stock->warehouse.data));
+}
+
+static void tell_level(struct batch *batch, const struct stock_row *stock)
+{
+    struct arena *arena = batch_arena(batch);
     Orderclerk__V1__StockLevel level = ORDERCLERK__V1__STOCK_LEVEL__INIT;
     level.saga_revision = (uint64_t)stock->version;
     level.sku = arena_str(arena, stock->sku);
@@ -374,8 +380,24 @@ static void tell_level(struct turn *turn, const struct stock_row *stock)
     level.incoming = stock->incoming;
     if (stock->incoming_date.size > 0)
         level.incoming_date = arena_str(arena, stock->incoming_date);
-    const char *key = arena_printf(arena, "%s@%s", level.sku, level.warehouse);
-    batch_emit(turn->batch, TOPIC_STOCK_LEVELS, bytes_str(key), &level.base);
+    batch_emit(batch, TOPIC_STOCK_LEVELS, level_key(arena, stock), &level.base);
+}
+
+struct bytes inventory_level_sku(struct bytes key)
+{
+    const char *at = key.size == 0 ? NULL : memrchr(key.data, '@', key.size);
+    return bytes_of(key.data, at == NULL ? 0 : (size_t)(at - (const char *)key.data));
+}
+
+void inventory_send_newest(struct batch *batch, const struct input *in, enum topic topic, uint64_t known)
+{
+    const struct value sku = value_text(inventory_level_sku(in->key));
+    const struct stock_row *row = NULL;
+    while (topic == TOPIC_STOCK_LEVELS &&
+           (row = batch_next(batch, &stock_table, STOCK_SKU, sku, row)) != NULL) {
+        if (bytes_equal(level_key(batch_arena(batch), row), in->key) && (uint64_t)row->version >= known)
+            tell_level(batch, row);
+    }
 }
 
 // What those are told who may be offered this product instead of another.
@@ -407,5 +429,5 @@ void turn_finish(struct turn *turn)
         update_substitutes(turn, turn->touched[i]->sku);
     }
     for (size_t i = 0; i < turn->touched_count; i++)
-        tell_level(turn, turn->touched[i]);
+        tell_level(turn->batch, turn->touched[i]);
 }

@@ -74,3 +74,8 @@ int64_t turn_waiting(struct turn *turn, int32_t line_no, struct bytes sku);
 
 // Writes off what is missing, serves the queue, and emits a StockLevel for each row changed.
 void turn_finish(struct turn *turn);
+
+// Of a StockLevel's key, sku@warehouse; empty: it is none.
+struct bytes inventory_level_sku(struct bytes key);
+// The StockLevel of in's key once more: see lane_service.send_newest.
+void inventory_send_newest(struct batch *batch, const struct input *in, enum topic topic, uint64_t known);

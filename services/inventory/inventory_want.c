@@ -100,6 +100,10 @@ void inventory_want(struct batch *batch, const struct input *in)
         batch_want(batch, &warehouse_table, WAREHOUSE_KEY, value_text(bytes_str(warehouse->warehouse)));
         return;
     }
+    if (in->topic == TOPIC_CONTROL) {
+        batch_want(batch, &stock_table, STOCK_SKU, value_text(inventory_level_sku(in->key)));
+        return;
+    }
     batch_want(batch, &warehouse_table, WAREHOUSE_ADAPTER, value_text(bytes_str(INVENTORY_AUTO_ADAPTER)));
     struct uuid order_id;
     if (uuid_parse(in->key, &order_id)) {

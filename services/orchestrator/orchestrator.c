@@ -41,6 +41,7 @@ const struct lane_service orchestrator_lane = {
     .table_count = COUNT_OF(tables),
     .want = orchestrator_want,
     .decide = orchestrator_decide,
+    .send_newest = orchestrator_send_newest,
     .refuse_deadline = orchestrator_refuse_deadline,
     .beginning = TOPIC_ORDERS,
     .context = &context,

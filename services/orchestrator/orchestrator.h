@@ -14,6 +14,7 @@ struct saga_settings *orchestrator_settings(void);
 // orchestrator_decide.c
 void orchestrator_want(struct batch *batch, const struct input *in);
 struct err orchestrator_decide(struct batch *batch, const struct input *in);
+void orchestrator_send_newest(struct batch *batch, const struct input *in, enum topic topic, uint64_t known);
 // A deadline that was refused: a person is called.
 struct err orchestrator_refuse_deadline(struct batch *batch, const struct input *in, const char *why);
 

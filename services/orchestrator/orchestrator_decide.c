@@ -174,6 +174,14 @@ static struct err decide_deadline(struct turn *turn)
     return err_ok();
 }
 
+void orchestrator_send_newest(struct batch *batch, const struct input *in, enum topic topic, uint64_t known)
+{
+    struct turn turn = {.batch = batch, .in = in, .context = orchestrator_context()};
+    if (topic == TOPIC_ORDER_STATE && uuid_parse(in->key, &turn.order_id) && load(&turn) != NULL &&
+        turn.doc->saga_revision >= known)
+        send_state(&turn);
+}
+
 static uint64_t revision_before(struct batch *batch, struct uuid order_id)
 {
     struct saga_row probe = {.order_id = order_id};

@@ -127,16 +127,16 @@ static const Orderclerk__V1__OrderEvent *last_event(struct bytes key, uint64_t *
                                 arena_protobuf(arena), newest->record.value.size, newest->record.value.data);
 }
 
-static uint64_t newest_snapshot(struct bytes key)
+uint64_t sim_check_last_version(enum topic topic, struct bytes key)
 {
     int32_t p = hash_partition(key, SIM_PARTITIONS);
-    uint64_t top = 0;
-    for (int64_t o = 0; o < sim_bus_high(TOPIC_ORDER_STATE, p); o++) {
-        const struct sim_entry *entry = sim_bus_entry(TOPIC_ORDER_STATE, p, o);
-        if (entry->readable && entry->saga_revision > top && bytes_equal(entry->record.key, key))
-            top = entry->saga_revision;
+    uint64_t last = 0;
+    for (int64_t o = 0; o < sim_bus_high(topic, p); o++) {
+        const struct sim_entry *entry = sim_bus_entry(topic, p, o);
+        if (entry->readable && bytes_equal(entry->record.key, key))
+            last = entry->saga_revision;
     }
-    return top;
+    return last;
 }
 
 static void check_rebuild(const struct saga_row *row, struct bytes key, struct arena *arena)
@@ -151,9 +151,9 @@ static void check_rebuild(const struct saga_row *row, struct bytes key, struct a
         "order %.*s is %.*s, revision %lld; its last event says %s, %llu", (int)key.size,
         (const char *)key.data, (int)row->state.size, (const char *)row->state.data, (long long)row->revision,
         event->transition->to_state, (unsigned long long)event->saga_revision);
-    SIM_CHECK(I14_REBUILD, newest_snapshot(key) == (uint64_t)row->revision,
-              "order %.*s: the newest snapshot is of %llu", (int)key.size, (const char *)key.data,
-              (unsigned long long)newest_snapshot(key));
+    SIM_CHECK(I14_REBUILD, sim_check_last_version(TOPIC_ORDER_STATE, key) == (uint64_t)row->revision,
+              "order %.*s: the last snapshot is of %llu", (int)key.size, (const char *)key.data,
+              (unsigned long long)sim_check_last_version(TOPIC_ORDER_STATE, key));
     struct uuid id;
     uuid_parse(key, &id);
     size_t events = 0;

@@ -6,6 +6,7 @@
 #include "orderclerk/v1/commands.pb-c.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +156,13 @@ void sim_check_stock_end(void)
         const struct sim_map_item *shares =
             sim_map_find(&sim->check->shares, sim_key2(2, row->sku, row->warehouse));
         int64_t held = shares == NULL ? 0 : shares->value.number;
+        char key[256];
+        snprintf(key, sizeof key, "%.*s@%.*s", (int)row->sku.size, (const char *)row->sku.data,
+                 (int)row->warehouse.size, (const char *)row->warehouse.data);
+        const uint64_t last = sim_check_last_version(TOPIC_STOCK_LEVELS, bytes_str(key));
+        SIM_CHECK(I14_REBUILD, last == (uint64_t)row->version,
+                  "%s: version %lld, stock-levels ends with %llu", key, (long long)row->version,
+                  (unsigned long long)last);
         SIM_CHECK(I4_GOODS, held == row->reserved, "%.*s: at rest orders hold %lld, stock has reserved %lld",
                   (int)row->sku.size, (const char *)row->sku.data, (long long)held, (long long)row->reserved);
     }

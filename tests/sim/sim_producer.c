@@ -87,9 +87,15 @@ bool sim_producer_full(const struct sim_producer *p)
     return p->count >= QUEUE_MAX;
 }
 
+// What a stopped process has under way stays where it is: it comes when the process goes on, behind its successor's records.
+static bool stands_still(const struct sim_producer *p)
+{
+    return p->process != NULL && p->process->stopped_until > sim->now;
+}
+
 static void arrive(struct sim_producer *p)
 {
-    while (p->count > 0 && p->queue[p->first].at <= sim->now) {
+    while (!stands_still(p) && p->count > 0 && p->queue[p->first].at <= sim->now) {
         struct sim_out *out = &p->queue[p->first];
         p->first++;
         p->count--;
@@ -98,6 +104,8 @@ static void arrive(struct sim_producer *p)
     }
     if (p->count == 0)
         p->first = 0;
+    else if (stands_still(p))
+        note_arrival(p->process->stopped_until);
     else
         note_arrival(p->queue[p->first].at);
 }

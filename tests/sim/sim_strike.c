@@ -207,7 +207,7 @@ static void send_poison(struct sim_fault *f)
 static void copy_old(struct sim_fault *f)
 {
     int64_t high = sim_bus_high(f->topic, f->partition);
-    if (high == 0 || topic_info(f->topic)->mode == TOPIC_VERSIONED)
+    if (high == 0)
         return;
     sim_bus_again(f->topic, f->partition, sim_below(&f->random, (uint32_t)high));
 }

@@ -137,6 +137,9 @@ class Accounts:
         for at, best in enumerate(log.best):
             if best >= 0 and (service, log.name, keys.names[at]) not in self._rejected_keys:
                 inv.check(found[at] == best, keys.names[at], f"{service} keeps version {found[at]}, {log.name} has {best}")
+                if service == "desk":  # it asks for the newest
+                    last = log.last[at]
+                    self._run.report["I14"].check(last == best, keys.names[at], f"{log.name} ends with version {last}: compaction would lose {best}")
         keys.drop(found)
 
     def _applied_by_id(self, service: str, logs: list[TopicLog]) -> dict[str, int]:

@@ -368,6 +368,12 @@ def row_behind_events(world: World) -> None:
     row["revision"] -= 1
 
 
+def older_snapshot_last(world: World) -> None:
+    """What somebody had under way for long came behind the newest: compaction would leave only that."""
+    records = [record for record in world.topics["order-state"] if COMPLETED.encode() in record[2]]
+    _append(world, "order-state", records[-1], world.types["order-state"].FromString(records[-2][3]), readers=("desk", "intake"))
+
+
 def document_differs(world: World) -> None:
     row = world.row("orchestrator", "saga", order_id=DONE)
     doc = world.types["order-state"].FromString(row["doc"])
@@ -511,6 +517,7 @@ BREAKS = [
     ("I13", DONE, published_uncommitted, ()),
     ("I14", DONE, row_behind_events, ()),
     ("I14", DONE, document_differs, ()),
+    ("I14", DONE, older_snapshot_last, ()),
     ("I15", "notifier.slot 1", unpublished, ()),
     ("I15", DONE, outbox_not_on_topic, ()),
     ("I15", DONE, held_uninjected, ()),

@@ -16,12 +16,14 @@ Take = Callable[[object, int, Record, bool], None]  # message, its key's number,
 
 
 class TopicLog:
-    """ids[key]: hashes of the event ids, on SEQUENCED topics in the order of their numbers. best[key]: the highest version."""
+    """ids[key]: hashes of the event ids, on SEQUENCED topics in the order of their numbers. best[key], last[key]: the
+    highest version, and that of the last record."""
 
     def __init__(self, run: Run, name: str):
         self.name, self.mode = name, run.topics[name].mode
         self.ids = run.keys.objects()
         self.best = run.keys.integers(-1)
+        self.last = run.keys.integers(-1)
         self.records = self.copies = 0
         self.bad: set[tuple[int, int]] = set()  # partition and offset of what is no message of this topic
         self.injected: set[tuple[int, int]] = set()  # of what the harness put on a SEQUENCED topic, and is a message
@@ -33,6 +35,7 @@ class TopicLog:
     def close(self, run: Run) -> None:
         run.keys.drop(self.ids)
         run.keys.drop(self.best)
+        run.keys.drop(self.last)
 
 
 def read(run: Run, name: str, take: Take | None = None, *, head: bool = False, quiet: bool = False) -> TopicLog:
@@ -66,6 +69,7 @@ def read(run: Run, name: str, take: Take | None = None, *, head: bool = False, q
             fresh = _next_in_order(log, invariant, message, at)
         elif versioned:
             fresh = message.saga_revision > log.best[at]
+            log.last[at] = message.saga_revision
             if fresh:
                 log.best[at] = message.saga_revision
         else:

@@ -1,6 +1,7 @@
 // News about stock: receipts, announcements, counts in the past, safety stock; levels told to the world.
 #include "desk.h"
 
+#include "orderclerk/v1/control.pb-c.h"
 #include "orderclerk/v1/dead_letters.pb-c.h"
 #include "unit/base/unit.h"
 
@@ -51,6 +52,41 @@ static void last_level_of_each_batch(void **state)
         assert_int_equal(level->reserved, expected[i][2]);
     }
     assert_int_equal(harness_waiting(h, TOPIC_STOCK_LEVELS), 0);
+}
+
+static void ask_newest(struct harness *h, const char *key, uint64_t known)
+{
+    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+    resend.topic = (char *)"stock-levels";
+    resend.from_sequence = known;
+    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
+    control.service = (char *)"inventory";
+    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
+    control.resend = &resend;
+    harness_send(h, TOPIC_CONTROL, key, &control.base);
+    harness_run(h);
+}
+
+// A reader saw an older level behind a newer one: two orders that took of the same goods at once.
+static void the_newest_level_is_sent_again(void **state)
+{
+    struct harness *h = *state;
+    desk_receive(h, "P1", "SH1", 10);
+    harness_run(h);
+    desk_receive(h, "P1", "SH1", 5);
+    harness_run(h);
+    while (harness_take(h, TOPIC_STOCK_LEVELS, NULL) != NULL)
+        ;
+    ask_newest(h, "P1@SH1", 2);
+    const Orderclerk__V1__StockLevel *level = (const void *)harness_take(h, TOPIC_STOCK_LEVELS, NULL);
+    assert_non_null(level);
+    assert_int_equal(level->saga_revision, 2);
+    assert_int_equal(level->on_hand, 15);
+    ask_newest(h, "P1@SH1", 3); // whoever knows more isn't told less
+    ask_newest(h, "P1@SH2", 1); // no such goods
+    ask_newest(h, "P1", 1);
+    assert_null(harness_take(h, TOPIC_STOCK_LEVELS, NULL));
+    assert_null(dead_letter(h));
 }
 
 static void receipt_uses_up_the_announcement(void **state)
@@ -299,6 +335,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(last_level_of_each_batch),
+        TEST(the_newest_level_is_sent_again),
         TEST(receipt_uses_up_the_announcement),
         TEST(count_of_now),
         TEST(count_of_the_past),

@@ -2,6 +2,7 @@
 // What the saga itself decides is tested in tests/saga.
 #include "orchestrator/orchestrator.h"
 #include "orchestrator/orchestrator_store.h"
+#include "orderclerk/v1/control.pb-c.h"
 #include "orderclerk/v1/dead_letters.pb-c.h"
 #include "sim/harness.h"
 #include "unit/orchestrator/peers.h"
@@ -53,6 +54,20 @@ static void cancel(struct harness *h, const char *key)
     request.body_case = ORDERCLERK__V1__ORDER_REQUEST__BODY_CANCEL;
     request.cancel = &body;
     harness_send(h, TOPIC_ORDERS, key, &request.base);
+    harness_run(h);
+}
+
+// A reader of order-state knows this revision, and saw an older one behind it.
+static void ask_newest(struct harness *h, const char *key, uint64_t known)
+{
+    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+    resend.topic = (char *)"order-state";
+    resend.from_sequence = known;
+    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
+    control.service = (char *)"orchestrator";
+    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
+    control.resend = &resend;
+    harness_send(h, TOPIC_CONTROL, key, &control.base);
     harness_run(h);
 }
 
@@ -419,12 +434,32 @@ static void test_an_ended_order_keeps_a_refused_deadline(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void test_the_newest_state_is_sent_again(void **state)
+{
+    struct harness *h = *state;
+    size_t count;
+    peers_submit(h, ORDER);
+    const uint64_t revision = last_state(h, &count)->saga_revision;
+    ask_newest(h, ORDER, revision);
+    const Orderclerk__V1__OrderState *again = last_state(h, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(again->saga_revision, revision);
+    assert_string_equal(again->state, "VALIDATING");
+    ask_newest(h, ORDER, revision + 1); // whoever knows more isn't told less
+    ask_newest(h, OTHER, 1);            // no such order
+    (void)last_state(h, &count);
+    assert_int_equal(count, 0);
+    assert_null(dead_letter(h));
+    assert_int_equal(saga_of(h, ORDER)->revision, revision);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_an_order_becomes_a_saga),
         TEST(test_events_carry_the_transition),
         TEST(test_history_says_which_rule_and_why),
+        TEST(test_the_newest_state_is_sent_again),
         TEST(test_order_numbers_differ),
         TEST(test_silence_is_answered_by_the_same_command),
         TEST(test_what_can_not_be_is_a_dead_letter),
