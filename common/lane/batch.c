@@ -226,7 +226,8 @@ static struct uuid event_id_of(struct batch *batch, enum topic topic, struct byt
     const struct input *in = batch->current;
     // What says a version once more, because somebody asks, is a record of its own.
     bool asked = in->kind == INPUT_MESSAGE && in->topic == TOPIC_CONTROL;
-    bool by_input = asked || topic_info(topic)->mode == TOPIC_BY_ID;
+    const enum topic_mode mode = topic_info(topic)->mode;
+    bool by_input = mode == TOPIC_BY_ID || (mode == TOPIC_VERSIONED && asked);
     struct uuid parent = by_input ? batch->current_id : key_uuid(key);
     struct event_name name = {.topic = (int32_t)topic, .number = number};
     if (by_input)

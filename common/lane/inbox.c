@@ -144,14 +144,14 @@ static void append_held(struct batch *batch, const struct input *in, const char 
 // ---- deciding
 
 struct mark {
-    size_t outs, out_bytes, effects, resends;
+    size_t outs, out_bytes, effects, resends, behinds;
     struct tally tally;
 };
 
 static struct mark set_mark(struct batch *batch, const struct input *in)
 {
-    struct mark mark = {batch->out_count, batch->out_bytes, batch->effect_count, batch->resend_count,
-                        batch->tally};
+    struct mark mark = {batch->out_count,    batch->out_bytes,    batch->effect_count,
+                        batch->resend_count, batch->behind_count, batch->tally};
     rows_mark(batch->rows);
     batch_set_current(batch, in);
     return mark;
@@ -182,6 +182,7 @@ static struct err keep_or_undo(struct batch *batch, struct mark mark, struct err
         batch->out_bytes = mark.out_bytes;
         batch->effect_count = mark.effects;
         batch->resend_count = mark.resends;
+        batch->behind_count = mark.behinds;
         batch->tally = mark.tally;
         batch->effect_decision = EFFECT_DECIDED_NOT;
     }
@@ -363,7 +364,7 @@ void inbox_ask_newest(struct batch *batch)
         resend.topic = (char *)(uintptr_t)info->name;
         resend.from_sequence = batch->behinds[i].known;
         Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
-        control.service = (char *)(uintptr_t)info->writers; // one, of a topic whose reader asks
+        control.service = (char *)(uintptr_t)info->writers; // of such a topic there is one
         control.actor = (char *)(uintptr_t)batch->service->name;
         control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
         control.resend = &resend;

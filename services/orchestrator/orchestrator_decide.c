@@ -99,21 +99,29 @@ static struct saga_sink sink_of(struct turn *turn)
 
 // ---- the document
 
-// The row and its document, ready to be changed; NULL: there is none.
-static Orderclerk__V1__OrderState *load(struct turn *turn)
+// The row and its document; false: there is none.
+static bool look(struct turn *turn)
 {
     struct saga_row probe = {.order_id = turn->order_id};
     turn->row = batch_find(turn->batch, &saga_table, &probe);
     if (turn->row == NULL)
-        return NULL;
-    batch_touch(turn->batch, turn->row);
+        return false;
     turn->doc = batch_decoded(turn->row);
     if (turn->doc == NULL) {
         turn->doc = orderclerk__v1__order_state__unpack(arena_protobuf(batch_arena(turn->batch)),
                                                         turn->row->doc.size, turn->row->doc.data);
         assert(turn->doc != NULL); // our own
-        batch_set_decoded(turn->batch, turn->row, turn->doc);
     }
+    return true;
+}
+
+// Likewise, ready to be changed; NULL: there is none.
+static Orderclerk__V1__OrderState *load(struct turn *turn)
+{
+    if (!look(turn))
+        return NULL;
+    batch_touch(turn->batch, turn->row);
+    batch_set_decoded(turn->batch, turn->row, turn->doc);
     return turn->doc;
 }
 
@@ -176,9 +184,10 @@ static struct err decide_deadline(struct turn *turn)
 
 void orchestrator_send_newest(struct batch *batch, const struct input *in, enum topic topic, uint64_t known)
 {
-    struct turn turn = {.batch = batch, .in = in, .context = orchestrator_context()};
-    if (topic == TOPIC_ORDER_STATE && uuid_parse(in->key, &turn.order_id) && load(&turn) != NULL &&
-        turn.doc->saga_revision >= known)
+    struct turn turn = {.batch = batch, .in = in};
+    if (topic != TOPIC_ORDER_STATE || !uuid_parse(in->key, &turn.order_id) || !look(&turn))
+        return;
+    if (turn.doc->saga_revision >= known)
         send_state(&turn);
 }
 

@@ -59,6 +59,6 @@ bool sim_arrived(enum topic topic, struct bytes event_id);
 void sim_check_sagas(const struct store_changes *changes);
 void sim_check_stock(const struct store_changes *changes);
 void sim_check_stock_end(void);
-// Of the last record of this key, which is what compaction leaves; 0: none.
-uint64_t sim_check_last_version(enum topic topic, struct bytes key);
 void sim_check_command(enum topic topic, const struct sim_entry *entry, const struct head *head);
+// sim_check_end.c: the version of this key's last record, which is what compaction leaves; 0: none.
+uint64_t sim_check_last_version(enum topic topic, struct bytes key);

@@ -33,7 +33,8 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         if self.compacted:
-            return {"cleanup.policy": "compact"}
+            # The desk must see the newest record of a key to know an older one behind it: it has a day for that.
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
         return {"cleanup.policy": "delete", "retention.ms": str(self.retention_hours * 3600 * 1000)}
 
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from oclocal import services
+from oclocal import services, topics
 from stack import REPOSITORY
 
 from faultrun import hot, story
@@ -67,8 +67,24 @@ def tool(what: str, done: subprocess.CompletedProcess) -> list[str]:
     return [] if done.returncode == 0 else [f"{what}: {line}" for line in done.stdout.splitlines()[-40:]]
 
 
+def wait_read(run: Run, service: str, topic: str) -> list[str]:
+    """What is on the topic now."""
+    number = next(one.number for one in topics.read() if one.name == topic)
+    ends, end = run.rig.stack.ends(topic), time.monotonic() + DONE_S
+    while True:
+        positions = dict(run.rig.sql(f"SELECT p, next_offset FROM {service}.position WHERE topic = %s", number))
+        left = [f"{service} has read {topic}/{p} up to {positions.get(p, 0)} of {high}" for p, high in ends.items() if positions.get(p, 0) < high]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(POLL_S)
+
+
 def stand_still(run: Run) -> list[str]:
-    """Alarms about orders that nobody pays go on for ever: the orchestrator is stopped in peace, the others read what is left."""
+    """Alarms about orders that nobody pays go on for ever: the orchestrator is stopped in peace, the others read what is left.
+    Before that it answers what the desk asks when an older snapshot came behind the newest."""
+    left = wait_read(run, "desk", "order-state") + wait_read(run, "desk", "stock-levels") + wait_published(run) + wait_read(run, "orchestrator", "control")
+    if left:
+        return left
     for index in range(1, INSTANCES["orchestrator"] + 1):
         run.rig.stop("orchestrator", index)
     return wait_published(run)

@@ -97,6 +97,25 @@ static void test_an_older_level_behind_a_newer_one(void **state)
     assert_int_equal(harness_waiting(h, TOPIC_CONTROL), 0);
 }
 
+// A record may come again and again: each time is told apart.
+static void test_the_same_older_record_twice(void **state)
+{
+    struct harness *h = *state;
+    struct head heads[2];
+    order_state(h, ORDER, 2);
+    harness_run(h);
+    for (size_t i = 0; i < 2; i++) {
+        Orderclerk__V1__OrderState old = ORDERCLERK__V1__ORDER_STATE__INIT;
+        old.saga_revision = 1;
+        old.state = (char *)"RECEIVED";
+        const struct head head = {.event_id = bytes_str(OTHER)};
+        harness_send_head(h, TOPIC_ORDER_STATE, ORDER, &old.base, &head);
+        harness_run(h);
+        assert_non_null(harness_take(h, TOPIC_CONTROL, &heads[i]));
+    }
+    assert_false(uuid_equal(heads[0].id, heads[1].id));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -104,6 +123,7 @@ int main(void)
         TEST(test_an_older_state_behind_a_newer_one),
         TEST(test_what_is_followed_by_a_newer_one_is_not_asked_for),
         TEST(test_an_older_level_behind_a_newer_one),
+        TEST(test_the_same_older_record_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
