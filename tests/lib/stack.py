@@ -299,13 +299,21 @@ class Stack(local.Stack):
         deadline = time.monotonic() + timeout_s
         try:
             while not enough(messages):
-                assert time.monotonic() < deadline, f"after {timeout_s} s only {len(messages)} records in {', '.join(names)}"
+                assert time.monotonic() < deadline, f"after {timeout_s} s only {len(messages)} records: {self._read_and_there(messages, names)}"
                 for message in consumer.consume(500, 0.05):
                     assert message.error() is None, message.error()
                     messages.append(message)
             return messages
         finally:
             consumer.close()
+
+    def _read_and_there(self, messages: list[confluent_kafka.Message], names: tuple[str, ...]) -> str:
+        """Whether what is missing is on the topic: offsets read, and the topic's ends, by partition."""
+        read: dict[tuple[str, int], list[int]] = {}
+        for message in messages:
+            read.setdefault((message.topic(), message.partition()), []).append(message.offset())
+        return "; ".join(f"{name} ends at {self.ends(name)}, read {({partition: at for (topic, partition), at in read.items() if topic == self.topic(name)})}"
+                         for name in names)
 
     def records(self, name: str) -> list[confluent_kafka.Message]:
         """All records that the topic holds now."""
