@@ -342,6 +342,20 @@ static void apply_message(struct batch *batch, const struct input *in, const cha
     append_held(batch, in, (const char *)arena_str(batch->arena, ks->held));
 }
 
+// Asks the writer of this topic, of which there is one, to send this key's records again.
+static void ask_writer(struct batch *batch, const struct topic_info *info, struct bytes key, uint64_t from)
+{
+    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+    resend.topic = (char *)(uintptr_t)info->name;
+    resend.from_sequence = from;
+    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
+    control.service = (char *)(uintptr_t)info->writers;
+    control.actor = (char *)(uintptr_t)batch->service->name;
+    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
+    control.resend = &resend;
+    batch_emit(batch, TOPIC_CONTROL, key, &control.base);
+}
+
 // Whatever came before this record of its key isn't the last one.
 static void forget_behind(struct batch *batch, const struct input *in)
 {
@@ -356,19 +370,10 @@ void inbox_ask_newest(struct batch *batch)
 {
     for (size_t i = 0; i < batch->behind_count; i++) {
         const struct input *in = batch->behinds[i].in;
-        const struct topic_info *info = topic_info(in->topic);
         batch_set_current(batch, in);
         // The same record may come several times: what asks is told apart by where it stands.
         batch->current_id = uuid_derive(batch->current_id, "place", bytes_of(&in->offset, sizeof in->offset));
-        Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
-        resend.topic = (char *)(uintptr_t)info->name;
-        resend.from_sequence = batch->behinds[i].known;
-        Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
-        control.service = (char *)(uintptr_t)info->writers; // of such a topic there is one
-        control.actor = (char *)(uintptr_t)batch->service->name;
-        control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
-        control.resend = &resend;
-        batch_emit(batch, TOPIC_CONTROL, in->key, &control.base);
+        ask_writer(batch, topic_info(in->topic), in->key, batch->behinds[i].known);
     }
 }
 
@@ -487,17 +492,8 @@ static void ask_for_gap(struct batch *batch, struct key_state_row *ks)
         return;
     *sequence++ = '\0';
     const struct topic_info *info = topic_find(topic);
-    if (info == NULL)
-        return;
-    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
-    resend.topic = topic;
-    resend.from_sequence = strtoull(sequence, NULL, 10);
-    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
-    control.service = (char *)(uintptr_t)info->writers; // SEQUENCED: exactly one
-    control.actor = (char *)(uintptr_t)batch->service->name;
-    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
-    control.resend = &resend;
-    batch_emit(batch, TOPIC_CONTROL, ks->key, &control.base);
+    if (info != NULL)
+        ask_writer(batch, info, ks->key, strtoull(sequence, NULL, 10));
 }
 
 // Its bounded time is over: what came for a key that nobody knows becomes dead letters.

@@ -54,8 +54,8 @@ struct lane_service {
     size_t output_count;
     const struct table *const *tables; // that it owns, in lock order
     size_t table_count;
-    // Says which rows `in` may need, by batch_want. Of topic control, only what send_newest will be called for. Called again after rows have been loaded, until nothing new is wanted
-    // (most services: one round).
+    // Says which rows `in` may need, by batch_want. Of topic control, only what send_newest will be called for. Called again
+    // after rows have been loaded, until nothing new is wanted (most services: one round).
     void (*want)(struct batch *batch, const struct input *in);
     // Applies one input. REJECT and UNKNOWN undo what this call has changed and hold the key (VERSIONED topics: dead letter
     // only). Duplicates, gaps and held keys never get here.
@@ -113,8 +113,8 @@ struct uuid batch_emit(struct batch *batch, enum topic topic, struct bytes key,
                        const ProtobufCMessage *message);
 
 // The current input, of a compacted VERSIONED topic, came behind a newer record, of version `known`: a writer that had stood
-// still, or two that wrote at once. Compaction would keep the older one. Its writer is asked to send the newest again, unless another
-// record of the key follows in this batch.
+// still, or two that wrote at once. Compaction would keep the older one. Its writer is asked to send the newest again, unless
+// another record of the key follows in this batch.
 void batch_behind(struct batch *batch, uint64_t known);
 
 // Sends the record of this SEQUENCED topic with this event id once more, unchanged, marked `again`; nothing when the outbox

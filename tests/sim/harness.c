@@ -1,6 +1,7 @@
 // One service's lane over memory.
 #include "sim/harness.h"
 
+#include "orderclerk/v1/control.pb-c.h"
 #include "sim/ports_mem.h"
 #include "sim/store_mem.h"
 
@@ -128,6 +129,20 @@ struct uuid harness_send(struct harness *h, enum topic topic, const char *key,
 void harness_send_raw(struct harness *h, enum topic topic, const char *key, struct bytes value)
 {
     bus_mem_append(h->bus, topic, bytes_str(key), value);
+}
+
+void harness_ask_newest(struct harness *h, const char *service, const char *topic, const char *key,
+                        uint64_t known)
+{
+    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
+    resend.topic = (char *)(uintptr_t)topic;
+    resend.from_sequence = known;
+    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
+    control.service = (char *)(uintptr_t)service;
+    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
+    control.resend = &resend;
+    harness_send(h, TOPIC_CONTROL, key, &control.base);
+    harness_run(h);
 }
 
 // Everything that can be seen from outside: when it stands still, nothing more will happen.

@@ -16,6 +16,9 @@ struct uuid harness_send(struct harness *h, enum topic topic, const char *key,
 // With chosen common fields (duplicates, gaps, again): head's empty fields are filled in.
 struct uuid harness_send_head(struct harness *h, enum topic topic, const char *key,
                               const ProtobufCMessage *message, const struct head *head);
+// A reader of this compacted topic knows this version of the key, and asks the service for its newest. Runs.
+void harness_ask_newest(struct harness *h, const char *service, const char *topic, const char *key,
+                        uint64_t known);
 void harness_send_raw(struct harness *h, enum topic topic, const char *key, struct bytes value);
 
 void harness_run(struct harness *h);                 // until nothing more happens without time passing

@@ -1,7 +1,6 @@
 // News about stock: receipts, announcements, counts in the past, safety stock; levels told to the world.
 #include "desk.h"
 
-#include "orderclerk/v1/control.pb-c.h"
 #include "orderclerk/v1/dead_letters.pb-c.h"
 #include "unit/base/unit.h"
 
@@ -56,15 +55,7 @@ static void last_level_of_each_batch(void **state)
 
 static void ask_newest(struct harness *h, const char *key, uint64_t known)
 {
-    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
-    resend.topic = (char *)"stock-levels";
-    resend.from_sequence = known;
-    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
-    control.service = (char *)"inventory";
-    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
-    control.resend = &resend;
-    harness_send(h, TOPIC_CONTROL, key, &control.base);
-    harness_run(h);
+    harness_ask_newest(h, "inventory", "stock-levels", key, known);
 }
 
 // A reader saw an older level behind a newer one: two orders that took of the same goods at once.

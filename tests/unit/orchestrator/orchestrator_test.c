@@ -2,7 +2,6 @@
 // What the saga itself decides is tested in tests/saga.
 #include "orchestrator/orchestrator.h"
 #include "orchestrator/orchestrator_store.h"
-#include "orderclerk/v1/control.pb-c.h"
 #include "orderclerk/v1/dead_letters.pb-c.h"
 #include "sim/harness.h"
 #include "unit/orchestrator/peers.h"
@@ -60,15 +59,7 @@ static void cancel(struct harness *h, const char *key)
 // A reader of order-state knows this revision, and saw an older one behind it.
 static void ask_newest(struct harness *h, const char *key, uint64_t known)
 {
-    Orderclerk__V1__Resend resend = ORDERCLERK__V1__RESEND__INIT;
-    resend.topic = (char *)"order-state";
-    resend.from_sequence = known;
-    Orderclerk__V1__Control control = ORDERCLERK__V1__CONTROL__INIT;
-    control.service = (char *)"orchestrator";
-    control.body_case = ORDERCLERK__V1__CONTROL__BODY_RESEND;
-    control.resend = &resend;
-    harness_send(h, TOPIC_CONTROL, key, &control.base);
-    harness_run(h);
+    harness_ask_newest(h, "orchestrator", "order-state", key, known);
 }
 
 // ---- looking
