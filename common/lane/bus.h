@@ -68,7 +68,8 @@ struct bus_port {
     // High watermarks, asked of the broker now. ret_high[i] belongs to slot slots[i / n] and input topic i % n (in the
     // order of the service's declaration). RETRY: broker out of reach.
     struct err (*high_watermarks)(void *self, const int32_t *slots, size_t slot_count, int64_t *ret_high);
-    // Tells Kafka the positions, for lag tools only. Asynchronous, errors ignored.
+    // Tells Kafka the positions, for lag tools only. Asynchronous, errors ignored: a rebalance loses what was under way,
+    // so a lane tells all of them anew when it has claimed.
     void (*note_positions)(void *self, const struct store_position *positions, size_t count);
     // Throws away the consumer and the producer with all that is in them, and makes new ones; a fresh assignment follows.
     struct err (*reopen)(void *self);

@@ -33,6 +33,7 @@ static void take_claim(struct lane *lane, const struct slot_claim *claim)
                           .published_no = claim->published_no,
                           .marked_no = claim->published_no,
                           .next_due = INSTANT_NONE,
+                          .unnoted = true, // what the last owner said may have been lost
                           .careful = careful,
                           // A try that was written down but didn't end the process isn't one.
                           .suspect_tries = alive && claim->suspect_tries > 0 ? claim->suspect_tries - 1

@@ -78,6 +78,7 @@ struct member {
 struct bus_mem {
     int32_t partitions;
     struct log logs[TOPIC_MAX][PARTITIONS_MAX];
+    int64_t noted[TOPIC_MAX][PARTITIONS_MAX];
     struct member *members[MEMBERS_MAX];
     size_t member_count;
 };
@@ -146,6 +147,11 @@ int64_t bus_mem_high(struct bus_mem *bus, enum topic topic, int32_t partition)
 int32_t bus_mem_partitions(const struct bus_mem *bus)
 {
     return bus->partitions;
+}
+
+int64_t bus_mem_noted(const struct bus_mem *bus, enum topic topic, int32_t partition)
+{
+    return bus->noted[topic][partition];
 }
 
 // ---- groups
@@ -256,9 +262,9 @@ static struct err mem_watermarks(void *self, const int32_t *slots, size_t count,
 
 static void mem_note(void *self, const struct store_position *positions, size_t count)
 {
-    (void)self;
-    (void)positions;
-    (void)count;
+    struct member *m = self;
+    for (size_t i = 0; i < count; i++)
+        m->bus->noted[positions[i].topic][positions[i].slot] = positions[i].next_offset;
 }
 
 static struct err mem_reopen(void *self)

@@ -30,6 +30,8 @@ const struct bus_record *bus_mem_record(struct bus_mem *bus, enum topic topic, i
                                         int64_t offset);
 int64_t bus_mem_high(struct bus_mem *bus, enum topic topic, int32_t partition);
 int32_t bus_mem_partitions(const struct bus_mem *bus);
+// What lag tools see: the position that was noted last, whichever group it was; 0: none.
+int64_t bus_mem_noted(const struct bus_mem *bus, enum topic topic, int32_t partition);
 
 // A member of a service's group. Joining and leaving spreads the partitions anew over the members (ranges).
 struct bus_port *bus_mem_join(struct bus_mem *bus, const struct lane_service *service);

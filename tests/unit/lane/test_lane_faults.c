@@ -457,6 +457,34 @@ static void where_reading_begins_is_kept_by_the_claim(void **state)
     settle(w);
 }
 
+static void note_nothing(void *self, const struct store_position *positions, size_t count)
+{
+    (void)self;
+    (void)positions;
+    (void)count;
+}
+
+// Lag tools would show the slot as behind until something new comes, which may be never.
+static void positions_that_got_lost_are_told_again_by_the_next_owner(void **state)
+{
+    struct world *w = *state;
+    start(w, 0);
+    w->processes[0].member->note_positions = note_nothing; // as a rebalance does
+    for (int order = 0; order < ORDERS; order++)
+        send_next(w, order);
+    for (int i = 0; i < 1000; i++)
+        turn(w);
+    check_all_is_read(w);
+    kill_process(w, 0);
+    start(w, 0);
+    for (int i = 0; i < 1000; i++)
+        turn(w);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        int64_t high = bus_mem_high(w->bus, TOPIC_COMMANDS_VALIDATOR, p);
+        assert_int_equal(bus_mem_noted(w->bus, TOPIC_COMMANDS_VALIDATOR, p), high);
+    }
+}
+
 // Topics that are new have no leaders yet: reading can't start, while the store answers.
 static struct leaderless_bus {
     struct bus_port made;
@@ -604,6 +632,7 @@ int main(void)
         T(a_broken_client_is_made_anew),
         T(a_batch_that_is_too_much_becomes_smaller),
         T(where_reading_begins_is_kept_by_the_claim),
+        T(positions_that_got_lost_are_told_again_by_the_next_owner),
         T(claims_wait_longer_and_longer_for_leaders),
         T(an_owner_that_ran_nothing_leaves_no_suspicion),
         T(two_groups_leave_each_other_time_to_work),
