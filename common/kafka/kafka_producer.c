@@ -216,18 +216,26 @@ static void push_tag(struct kafka_producer *p, uint64_t tag)
     p->tags[(p->tag_first + p->tag_count++) & (p->tag_size - 1)] = tag;
 }
 
+// What comes behind a failure isn't believed either: the producer is at its end, and all that has no report is sent again.
+static void take_report(struct kafka_producer *p, const rd_kafka_message_t *message)
+{
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    p->under_way--;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail(p, topic, rd_kafka_err2str(message->err));
+    else if (message->offset < 0)
+        fail(p, topic, "a record was reported without an offset: whether it is on the topic isn't known");
+    else if (!p->failed)
+        push_tag(p, (uint64_t)(uintptr_t)message->_private);
+}
+
 static void take_event(struct kafka_producer *p, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *message;
     switch (rd_kafka_event_type(event)) {
     case RD_KAFKA_EVENT_DR:
-        while ((message = rd_kafka_event_message_next(event)) != NULL) {
-            p->under_way--;
-            if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-                push_tag(p, (uint64_t)(uintptr_t)message->_private);
-            else
-                fail(p, rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err));
-        }
+        while ((message = rd_kafka_event_message_next(event)) != NULL)
+            take_report(p, message);
         break;
     case RD_KAFKA_EVENT_ERROR:
         if (rd_kafka_event_error_is_fatal(event))

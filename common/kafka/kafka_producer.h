@@ -1,6 +1,11 @@
 // Sends records and tells which have arrived: an idempotent producer without a consumer, for ingress; the bus sends by
 // it too.
 //
+// Only an offset proves that a record has arrived. librdkafka (before 2.3) also reports without one: for a record whose
+// answer got lost, as soon as a later one of the same partition is acknowledged. A broker that knows nothing of this
+// producer on the partition (its first records there, and it has been restarted) takes the later one without the first. Such a
+// report is a failure here: all that has no report is sent once more, and readers know what they have had.
+//
 // Thread: one owner, but for kafka_producer_wake.
 #pragma once
 
