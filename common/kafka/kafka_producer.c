@@ -165,6 +165,7 @@ static void fail(struct kafka_producer *p, const char *what, const char *text)
         return; // the first failure is the cause
     p->failed = true;
     snprintf(p->failure, sizeof p->failure, "Kafka producer: %s%s%s", what, *what != '\0' ? ": " : "", text);
+    kafka_conf_log(&p->cluster, 4, "failed", p->failure);
 }
 
 struct err kafka_producer_send(struct kafka_producer *p, const struct bus_out *record)
