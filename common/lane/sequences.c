@@ -1,7 +1,7 @@
 // The short texts in key_state.
 #include "lane/sequences.h"
 
-#include <stdio.h>
+#include <string.h>
 
 // Reads digits at *at; stops before anything else. What doesn't fit is as much as fits.
 static uint64_t digits(const char **at, const char *end)
@@ -14,55 +14,80 @@ static uint64_t digits(const char **at, const char *end)
     return n;
 }
 
-uint64_t sequences_get(struct bytes text, enum topic topic)
+struct entry {
+    const char *number_end; // where its topic's number ends
+    const char *end;
+    uint64_t sequence;
+};
+
+// The first entry of this topic counts.
+static bool find_entry(struct bytes text, enum topic topic, struct entry *ret_entry)
 {
     const char *at = text.data;
     const char *end = text.data == NULL ? NULL : at + text.size;
     while (at < end) {
-        uint64_t number = digits(&at, end);
+        const uint64_t number = digits(&at, end);
+        ret_entry->number_end = at;
         if (at < end && *at == ':')
             at++;
-        uint64_t sequence = digits(&at, end);
+        ret_entry->sequence = digits(&at, end);
+        ret_entry->end = at;
         if (number == (uint64_t)topic)
-            return sequence;
+            return true;
         if (at < end)
             at++;
     }
-    return 0;
+    return false;
 }
 
-#define ENTRY_MAX 44 // a blank, 20 digits, a colon, 20 digits and the terminating zero, with one to spare
-// Text that isn't ours may have an entry in each byte, which comes out as "0:0 ".
-#define GROWTH_MAX 4
+uint64_t sequences_get(struct bytes text, enum topic topic)
+{
+    struct entry entry;
+    return find_entry(text, topic, &entry) ? entry.sequence : 0;
+}
+
+#define NUMBER_MAX 20 // digits of a number of 64 bits
+
+static char *put_number(char *at, uint64_t number)
+{
+    char reversed[NUMBER_MAX];
+    size_t count = 0;
+    do {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0)
+        *at++ = reversed[--count];
+    return at;
+}
+
+static char *put_text(char *at, const char *text, const char *end)
+{
+    if (text < end)
+        memcpy(at, text, (size_t)(end - text));
+    return at + (end - text);
+}
 
 struct bytes sequences_set(struct arena *arena, struct bytes text, enum topic topic, uint64_t sequence)
 {
-    char *out = arena_alloc(arena, GROWTH_MAX * text.size + ENTRY_MAX);
-    size_t size = 0;
-    bool done = false;
-    const char *at = text.data;
-    const char *end = text.data == NULL ? NULL : at + text.size;
-    while (at < end) {
-        uint64_t number = digits(&at, end);
-        if (at < end && *at == ':')
-            at++;
-        uint64_t old = digits(&at, end);
-        if (at < end)
-            at++;
-        if (number == (uint64_t)topic) {
-            if (done)
-                continue; // the first one counts
-            old = sequence;
-            done = true;
-        }
-        size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%llu:%llu", size > 0 ? " " : "",
-                                 (unsigned long long)number, (unsigned long long)old);
+    char *out = arena_alloc(arena, text.size + NUMBER_MAX + 1 + NUMBER_MAX + 1);
+    char *at = out;
+    const char *start = text.data;
+    const char *end = text.data == NULL ? NULL : start + text.size;
+    struct entry entry;
+    if (find_entry(text, topic, &entry)) {
+        at = put_text(at, start, entry.number_end);
+    } else {
+        entry.end = end;
+        at = put_text(at, start, end);
+        if (at > out)
+            *at++ = ' ';
+        at = put_number(at, (uint64_t)topic);
     }
-    if (!done) {
-        size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%u:%llu", size > 0 ? " " : "", (unsigned)topic,
-                                 (unsigned long long)sequence);
-    }
-    return bytes_of(out, size);
+    *at++ = ':';
+    at = put_number(at, sequence);
+    at = put_text(at, entry.end, end);
+    return bytes_of(out, (size_t)(at - out));
 }
 
 size_t recent_get(struct bytes text, int64_t ret_batch_nos[static RECENT_MAX])
@@ -81,12 +106,14 @@ size_t recent_get(struct bytes text, int64_t ret_batch_nos[static RECENT_MAX])
 
 static struct bytes recent_text(struct arena *arena, const int64_t *numbers, size_t count)
 {
-    char *out = arena_alloc(arena, count * ENTRY_MAX + 1);
-    size_t size = 0;
+    char *out = arena_alloc(arena, count * (NUMBER_MAX + 1));
+    char *at = out;
     for (size_t i = 0; i < count; i++) {
-        size += (size_t)snprintf(out + size, ENTRY_MAX, "%s%lld", i > 0 ? " " : "", (long long)numbers[i]);
+        if (i > 0)
+            *at++ = ' ';
+        at = put_number(at, (uint64_t)numbers[i]);
     }
-    return bytes_of(out, size);
+    return bytes_of(out, (size_t)(at - out));
 }
 
 struct bytes recent_add(struct arena *arena, struct bytes text, int64_t batch_no, struct bytes *ret_earlier)

@@ -239,14 +239,12 @@ static const char *value_not_utf8(const ProtobufCFieldDescriptor *field, const v
 
 static const char *field_not_utf8(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
+    if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
+        return NULL;
     const char *base = (const char *)message;
     size_t count = 1;
     const char *values = base + field->offset;
-    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-        uint32_t which;
-        memcpy(&which, base + field->quantifier_offset, sizeof which);
-        count = which == field->id;
-    } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         memcpy(&count, base + field->quantifier_offset, sizeof count);
         memcpy(&values, base + field->offset, sizeof values);
     }
@@ -256,12 +254,28 @@ static const char *field_not_utf8(const ProtobufCMessage *message, const Protobu
     return name;
 }
 
+// The set member of the oneof that this field is a member of; NULL: none.
+static const ProtobufCFieldDescriptor *member_set(const ProtobufCMessage *message,
+                                                  const ProtobufCFieldDescriptor *field)
+{
+    uint32_t which;
+    memcpy(&which, (const char *)message + field->quantifier_offset, sizeof which);
+    return which == 0 ? NULL : protobuf_c_message_descriptor_get_field(message->descriptor, which);
+}
+
 const char *message_not_utf8(const ProtobufCMessage *message)
 {
     const char *name = NULL;
+    unsigned oneof = 0; // where the last oneof keeps which member is set: its members are one after another
     for (unsigned i = 0; i < message->descriptor->n_fields && name == NULL; i++) {
         const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
-        if (field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE)
+        if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
+            if (field->quantifier_offset == oneof)
+                continue;
+            oneof = field->quantifier_offset;
+            field = member_set(message, field);
+        }
+        if (field != NULL)
             name = field_not_utf8(message, field);
     }
     return name;
