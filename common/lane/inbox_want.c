@@ -16,6 +16,14 @@ static bool is_other_spelling(struct bytes key, char canonical[static UUID_TEXT_
     return !bytes_is(key, canonical);
 }
 
+static const ProtobufCMessageDescriptor *decoded_as(const struct lane_service *service,
+                                                    const struct topic_info *info)
+{
+    const ProtobufCMessageDescriptor *other =
+        service->decoded_as == NULL ? NULL : service->decoded_as(info->number);
+    return other == NULL ? info->descriptor : other;
+}
+
 struct err input_decode(struct batch *batch, const struct raw *raw, struct input *ret_input)
 {
     struct input in = {.kind = INPUT_MESSAGE,
@@ -48,8 +56,8 @@ struct err input_decode(struct batch *batch, const struct raw *raw, struct input
         return err_make(ERR_REJECT, "UNDECODABLE: sequence (field 4) is missing; it counts from 1 on %s",
                         info->name);
     }
-    in.message = protobuf_c_message_unpack(info->descriptor, arena_protobuf(batch->arena), raw->value.size,
-                                           raw->value.data);
+    in.message = protobuf_c_message_unpack(decoded_as(batch->service, info), arena_protobuf(batch->arena),
+                                           raw->value.size, raw->value.data);
     if (in.message == NULL) {
         return err_make(ERR_REJECT, "UNDECODABLE: not a %s", info->descriptor->name);
     }

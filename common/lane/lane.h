@@ -34,7 +34,7 @@ struct input {
     int32_t partition;
     int64_t offset;
     struct head head;                // views
-    const ProtobufCMessage *message; // of the topic's type, in the batch's arena
+    const ProtobufCMessage *message; // of the topic's type, or what decoded_as says; in the batch's arena
     struct bytes value;
     struct bytes traceparent;
     // INPUT_DEADLINE
@@ -54,6 +54,9 @@ struct lane_service {
     size_t output_count;
     const struct table *const *tables; // that it owns, in lock order
     size_t table_count;
+    // NULL, or the message as which a topic's records are decoded, where it isn't the topic's own (then NULL is returned): some of
+    // its fields, with the same numbers and types. What it leaves out isn't looked at, not even for UTF-8.
+    const ProtobufCMessageDescriptor *(*decoded_as)(enum topic topic);
     // Says which rows `in` may need, by batch_want. Of topic control, only what send_newest will be called for. Called again
     // after rows have been loaded, until nothing new is wanted (most services: one round).
     void (*want)(struct batch *batch, const struct input *in);

@@ -67,9 +67,9 @@ const struct table request_refused_table = {
     .key_count = 1,
 };
 
-static const Orderclerk__V1__OrderState *state_of(const struct input *in)
+static const Orderclerk__V1__OrderStateShown *state_of(const struct input *in)
 {
-    return (const Orderclerk__V1__OrderState *)(const void *)in->message;
+    return (const Orderclerk__V1__OrderStateShown *)(const void *)in->message;
 }
 
 void intake_view_want(struct batch *batch, const struct input *in)
@@ -78,7 +78,7 @@ void intake_view_want(struct batch *batch, const struct input *in)
     if (in->kind != INPUT_MESSAGE || !uuid_parse(in->key, &id))
         return;
     batch_want(batch, &order_view_table, ORDER_VIEW_ID, value_uuid(id));
-    const Orderclerk__V1__OrderState *state = state_of(in);
+    const Orderclerk__V1__OrderStateShown *state = state_of(in);
     for (size_t i = 0; i < state->n_refused_requests; i++)
         batch_want(batch, &request_refused_table, REQUEST_REFUSED_ID,
                    value_text(bytes_str(state->refused_requests[i]->request_id)));
@@ -119,7 +119,7 @@ static bool same(const struct order_view_row *a, const struct order_view_row *b)
 
 struct err intake_view_decide(struct batch *batch, const struct input *in)
 {
-    const Orderclerk__V1__OrderState *state = state_of(in);
+    const Orderclerk__V1__OrderStateShown *state = state_of(in);
     struct order_view_row row = {.revision = (int64_t)state->saga_revision,
                                  .order_no = text_or_absent(state->order_no),
                                  .definition = text_or_absent(state->definition),

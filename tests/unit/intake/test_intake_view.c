@@ -48,6 +48,25 @@ static const struct order_view_row *view(void)
     return harness_rows(h, &order_view_table, 0, value_uuid(id), &row) == 1 ? row : NULL;
 }
 
+// What intake decodes is read from the bytes of an OrderState: whatever both have must be the same field.
+static void what_is_decoded_is_of_the_document(void **state)
+{
+    (void)state;
+    const ProtobufCMessageDescriptor *whole = topic_info(TOPIC_ORDER_STATE)->descriptor;
+    const ProtobufCMessageDescriptor *shown = intake_lane.decoded_as(TOPIC_ORDER_STATE);
+    assert_non_null(shown);
+    for (unsigned i = 0; i < shown->n_fields; i++) {
+        const ProtobufCFieldDescriptor *a = &shown->fields[i];
+        const ProtobufCFieldDescriptor *b = protobuf_c_message_descriptor_get_field(whole, a->id);
+        assert_non_null(b);
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->type, b->type);
+        assert_int_equal(a->label, b->label);
+        assert_ptr_equal(a->descriptor, b->descriptor);
+    }
+    assert_null(intake_lane.decoded_as(TOPIC_CONTROL));
+}
+
 static void keeps_the_newest(void **state)
 {
     (void)state;
@@ -98,6 +117,7 @@ static void refuses_what_is_no_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_decoded_is_of_the_document),
         cmocka_unit_test_setup_teardown(keeps_the_newest, setup, teardown),
         cmocka_unit_test_setup_teardown(keeps_refused_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_order, setup, teardown),
