@@ -41,11 +41,11 @@ static const char fence_sql[] =
     "WHERE i = $1::int AND epoch = $2::bigint AND batch_no = $3::bigint RETURNING now()";
 static const char insert_sql[] =
     "WITH given AS ("
-    "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], "
-    "$7::text[], $8::bytea[],"
-    "                         $9::uuid[], $10::text[], $11::bytea[])"
-    "        AS g (id, scope, key, client_key, fingerprint, kind, content_type, raw, subject, customer_key, "
-    "look)), "
+    "    SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS scope, unnest($3::text[]) AS key, "
+    "           unnest($4::text[]) AS client_key, unnest($5::bytea[]) AS fingerprint, "
+    "           unnest($6::text[]) AS kind, unnest($7::text[]) AS content_type, unnest($8::bytea[]) AS raw, "
+    "           unnest($9::uuid[]) AS subject, unnest($10::text[]) AS customer_key, "
+    "           unnest($11::bytea[]) AS look), "
     "stored AS ("
     "    INSERT INTO submission (id, scope, key, client_key, fingerprint, kind, content_type, raw, subject, "
     "customer_key,"

@@ -95,13 +95,24 @@ static const char *column_names(struct arena *arena, const char *prefix, const s
     return list;
 }
 
-// $1::uuid[], $2::bigint[], … or, for one row, $1::uuid, $2::bigint, …
-static const char *params_list(struct arena *arena, const struct table *table, size_t count, bool one)
+// $1::uuid, $2::bigint, …
+static const char *one_row(struct arena *arena, const struct table *table)
 {
     const char *list = "";
+    for (size_t i = 0; i < table->column_count; i++)
+        list = arena_printf(arena, "%s%s$%zu::%s", list, i == 0 ? "" : ", ", i + 1,
+                            type_name(table->columns[i].type));
+    return list;
+}
+
+// SELECT unnest($1::uuid[]) AS "a", unnest($2::bigint[]) AS "b", … of the first `count` columns: side by side in the list they
+// give a row after another, where unnest in FROM puts each column into a tuplestore first.
+static const char *all_rows(struct arena *arena, const struct table *table, size_t count)
+{
+    const char *list = "SELECT ";
     for (size_t i = 0; i < count; i++)
-        list = arena_printf(arena, "%s%s$%zu::%s%s", list, i == 0 ? "" : ", ", i + 1,
-                            type_name(table->columns[i].type), one ? "" : "[]");
+        list = arena_printf(arena, "%s%sunnest($%zu::%s[]) AS %s", list, i == 0 ? "" : ", ", i + 1,
+                            type_name(table->columns[i].type), quoted(arena, table->columns[i].name));
     return list;
 }
 
@@ -179,13 +190,14 @@ const char *store_sql_select(struct store_sql *sql, const struct table *table, s
     return t->select[column];
 }
 
-// unnest makes a tuplestore for each of its columns, which is most of what a statement for one row would cost.
+// A statement for one row has plain values: arrays would be most of what it costs.
 static const char *make_insert(struct store_sql *sql, const struct table *table, bool one)
 {
-    const char *source = params_list(sql->arena, table, table->column_count, one);
-    return arena_printf(
-        sql->arena, one ? "INSERT INTO %s (%s) VALUES (%s)" : "INSERT INTO %s (%s) SELECT * FROM unnest(%s)",
-        table_name(sql, table), column_names(sql->arena, "", table), source);
+    struct arena *arena = sql->arena;
+    const char *source = one ? arena_printf(arena, "VALUES (%s)", one_row(arena, table))
+                             : all_rows(arena, table, table->column_count);
+    return arena_printf(arena, "INSERT INTO %s (%s) %s", table_name(sql, table),
+                        column_names(arena, "", table), source);
 }
 
 static const char *make_update(struct store_sql *sql, const struct table *table, bool one)
@@ -199,9 +211,8 @@ static const char *make_update(struct store_sql *sql, const struct table *table,
     if (one)
         return arena_printf(arena, "UPDATE %s t SET %s WHERE %s", table_name(sql, table), set,
                             key_match(arena, table, true));
-    return arena_printf(arena, "UPDATE %s t SET %s FROM unnest(%s) AS u(%s) WHERE %s", table_name(sql, table),
-                        set, params_list(arena, table, table->column_count, false),
-                        column_names(arena, "", table), key_match(arena, table, false));
+    return arena_printf(arena, "UPDATE %s t SET %s FROM (%s) u WHERE %s", table_name(sql, table), set,
+                        all_rows(arena, table, table->column_count), key_match(arena, table, false));
 }
 
 static const char *make_delete(struct store_sql *sql, const struct table *table, bool one)
@@ -209,11 +220,8 @@ static const char *make_delete(struct store_sql *sql, const struct table *table,
     if (one)
         return arena_printf(sql->arena, "DELETE FROM %s t WHERE %s", table_name(sql, table),
                             key_match(sql->arena, table, true));
-    struct table keys = *table;
-    keys.column_count = table->key_count;
-    return arena_printf(sql->arena, "DELETE FROM %s t USING unnest(%s) AS u(%s) WHERE %s",
-                        table_name(sql, table), params_list(sql->arena, table, table->key_count, false),
-                        column_names(sql->arena, "", &keys), key_match(sql->arena, table, false));
+    return arena_printf(sql->arena, "DELETE FROM %s t USING (%s) u WHERE %s", table_name(sql, table),
+                        all_rows(sql->arena, table, table->key_count), key_match(sql->arena, table, false));
 }
 
 const char *store_sql_change(struct store_sql *sql, const struct store_change *change)
