@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RATE_WINDOW_US 200000 // over which the arrival rate is smoothed
+#define RATE_WINDOW_US 200000 // over which the arrival rate is smoothed; a load is over after as long
 #define LINGER_BATCHES 2      // of this many batches' time is the longest wait for company
 #define DUE_RETRY_US   200000 // between attempts to get high watermarks
 #define DUE_READ_US    20000  // between looks whether enough has been read
@@ -267,11 +267,13 @@ static void note_rate(struct lane *lane, size_t inputs)
 
 // How long what has come may wait for company. What waiting costs and what it saves both go by the time that a batch takes, which
 // is long where the machine is slow or busy: up to some batches' time when many inputs would come during one, next to nothing
-// when single orders are under way.
-static int64_t linger(const struct lane *lane)
+// when single orders are under way. What was measured under load says nothing once there has been nothing to do.
+static int64_t linger(struct lane *lane)
 {
     if (lane->service->unhurried)
         return lane->settings.linger_unhurried_us;
+    if (lane_mono(lane) - lane->last_batch_at > RATE_WINDOW_US)
+        lane->rate = lane->batch_us = 0;
     double company = lane->rate * lane->batch_us / 1e6; // inputs that come during a batch
     double wait = LINGER_BATCHES * lane->batch_us * company / (company + 1);
     return wait < (double)lane->settings.linger_max_us ? (int64_t)wait : lane->settings.linger_max_us;

@@ -30,6 +30,7 @@ struct world {
     } processes[LANES_MAX];
     int sent[ORDERS];
     uint64_t random;
+    int64_t linger_max_us;
 };
 
 static uint64_t next_random(struct world *w)
@@ -52,6 +53,7 @@ static void start_as(struct world *w, int i, const struct lane_service *service)
                                      .batch_max_in_bytes = 1 << 20,
                                      .batch_max_out_bytes = 1 << 20,
                                      .stash_max_bytes = 8 << 20,
+                                     .linger_max_us = w->linger_max_us,
                                      .session_timeout_us = 3 * INSTANT_SECOND,
                                      .gap_resend_us = 30 * INSTANT_SECOND,
                                      .unknown_hold_us = 60 * INSTANT_SECOND,
@@ -621,6 +623,59 @@ static void a_record_on_another_partition_is_refused(void **state)
     settle(w);
 }
 
+#define BATCH_US 20000 // that a batch takes
+
+static struct {
+    struct world *world;
+    void (*poll)(void *self, int64_t timeout_us, struct bus_event *ret_event);
+} waiting;
+
+static void poll_that_waits(void *self, int64_t timeout_us, struct bus_event *ret_event)
+{
+    waiting.poll(self, 0, ret_event);
+    if (ret_event->kind == BUS_NOTHING && timeout_us > 0)
+        waiting.world->clock.now += timeout_us;
+}
+
+static enum store_mem_fault commit_that_takes_time(void *self, enum store_mem_call call)
+{
+    struct world *w = self;
+    if (call == STORE_MEM_COMMIT)
+        w->clock.now += BATCH_US;
+    return STORE_MEM_OK;
+}
+
+// How long a record waits for company.
+static int64_t wait_of(struct world *w, int order)
+{
+    send_next(w, order);
+    const instant before = w->clock.now;
+    lane_step(w->processes[0].lane, 0);
+    return w->clock.now - before - BATCH_US;
+}
+
+static void who_comes_after_a_load_waits_for_nobody(void **state)
+{
+    struct world *w = *state;
+    w->linger_max_us = 100 * INSTANT_MS;
+    start(w, 0);
+    for (int i = 0; i < 10; i++)
+        lane_step(w->processes[0].lane, 0);
+    struct bus_port *bus = w->processes[0].member;
+    waiting.world = w;
+    waiting.poll = bus->poll;
+    bus->poll = poll_that_waits;
+    store_mem_on_call(w->processes[0].store, commit_that_takes_time, w);
+    for (int sent = 0; sent < ORDERS; sent++) {
+        send_next(w, sent);
+        if (sent % 5 == 4)
+            lane_step(w->processes[0].lane, 0);
+    }
+    assert_true(wait_of(w, 0) > BATCH_US / 2); // others may be on their way
+    w->clock.now += INSTANT_SECOND;
+    assert_int_equal(wait_of(w, 1), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -637,6 +692,7 @@ int main(void)
         T(an_owner_that_ran_nothing_leaves_no_suspicion),
         T(two_groups_leave_each_other_time_to_work),
         T(a_record_on_another_partition_is_refused),
+        T(who_comes_after_a_load_waits_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
