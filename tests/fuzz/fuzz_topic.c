@@ -85,7 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct head head;
     struct err e = head_read(value, &head);
     if (!err_is(&e)) {
-        struct batch batch = {.arena = arena};
+        static const struct lane_service service = {.name = "fuzz"}; // decodes every topic as what it is
+        struct batch batch = {.arena = arena, .service = &service};
         const struct raw raw = {.topic = info->number, .key = head.key, .value = value};
         struct input in;
         e = input_decode(&batch, &raw, &in);
