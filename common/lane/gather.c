@@ -253,16 +253,16 @@ static size_t firing_slots(struct lane *lane, size_t taken, int32_t *ret_slots)
 
 // ---- waiting
 
-static void note_rate(struct lane *lane, size_t inputs)
+static void note_batch(struct lane *lane, size_t inputs)
 {
     int64_t now = lane_mono(lane);
-    int64_t passed = now - lane->rate_at;
+    int64_t passed = now - lane->last_batch_at;
     if (passed <= 0)
         passed = 1;
     double share = passed >= RATE_WINDOW_US ? 1.0 : (double)passed / RATE_WINDOW_US;
     double current = (double)inputs * 1e6 / (double)passed;
     lane->rate += share * (current - lane->rate);
-    lane->rate_at = now;
+    lane->last_batch_at = now;
 }
 
 // How long what has come may wait for company. What waiting costs and what it saves both go by the time that a batch takes, which
@@ -273,7 +273,7 @@ static int64_t linger(struct lane *lane)
     if (lane->service->unhurried)
         return lane->settings.linger_unhurried_us;
     if (lane_mono(lane) - lane->last_batch_at > RATE_WINDOW_US)
-        lane->rate = lane->batch_us = 0;
+        lane->batch_us = 0;
     double company = lane->rate * lane->batch_us / 1e6; // inputs that come during a batch
     double wait = LINGER_BATCHES * lane->batch_us * company / (company + 1);
     return wait < (double)lane->settings.linger_max_us ? (int64_t)wait : lane->settings.linger_max_us;
@@ -486,6 +486,5 @@ void gather_batch(struct lane *lane)
     lane->failures = 0;
     if (lane->halvings > 0)
         lane->halvings--;
-    note_rate(lane, done.raws + done.results);
-    lane->last_batch_at = lane_mono(lane);
+    note_batch(lane, done.raws + done.results);
 }

@@ -229,7 +229,6 @@ struct lane {
 
     double rate;     // inputs per second, smoothed
     double batch_us; // that a batch takes, smoothed
-    int64_t rate_at;
     int64_t marked_at;
     int64_t noted_at;
     int64_t last_batch_at;

@@ -334,12 +334,11 @@ const char *message_type(const ProtobufCMessage *message)
     const ProtobufCMessageDescriptor *d = message->descriptor;
     for (unsigned i = 0; i < d->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &d->fields[i];
-        if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0 || f->type != PROTOBUF_C_TYPE_MESSAGE)
+        if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0)
             continue;
-        uint32_t which;
-        memcpy(&which, (const char *)message + f->quantifier_offset, sizeof which);
-        if (which == f->id)
-            return ((const ProtobufCMessageDescriptor *)f->descriptor)->name;
+        const ProtobufCFieldDescriptor *set = member_set(message, f);
+        if (set != NULL && set->type == PROTOBUF_C_TYPE_MESSAGE)
+            return ((const ProtobufCMessageDescriptor *)set->descriptor)->name;
     }
     return d->name;
 }

@@ -8,7 +8,6 @@
 #include "intake/intake_request.h"
 #include "intake/intake_view.h"
 #include "kafka/kafka.h"
-#include "orderclerk/v1/order_state.pb-c.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
@@ -20,11 +19,6 @@ static struct err decide(struct batch *batch, const struct input *in)
 {
     return in->kind == INPUT_MESSAGE && in->topic == TOPIC_ORDER_STATE ? intake_view_decide(batch, in)
                                                                        : err_ok();
-}
-
-static const ProtobufCMessageDescriptor *decoded_as(enum topic topic)
-{
-    return topic == TOPIC_ORDER_STATE ? &orderclerk__v1__order_state_shown__descriptor : NULL;
 }
 
 static struct {
@@ -53,7 +47,7 @@ const struct lane_service intake_lane = {
     .input_count = COUNT_OF(inputs),
     .tables = tables,
     .table_count = COUNT_OF(tables),
-    .decoded_as = decoded_as,
+    .decoded_as = intake_view_decoded_as,
     .want = intake_view_want,
     .decide = decide,
 };

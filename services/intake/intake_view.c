@@ -67,6 +67,11 @@ const struct table request_refused_table = {
     .key_count = 1,
 };
 
+const ProtobufCMessageDescriptor *intake_view_decoded_as(enum topic topic)
+{
+    return topic == TOPIC_ORDER_STATE ? &orderclerk__v1__order_state_shown__descriptor : NULL;
+}
+
 static const Orderclerk__V1__OrderStateShown *state_of(const struct input *in)
 {
     return (const Orderclerk__V1__OrderStateShown *)(const void *)in->message;

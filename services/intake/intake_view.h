@@ -24,5 +24,6 @@ struct request_refused_row {
 };
 extern const struct table request_refused_table;
 
+const ProtobufCMessageDescriptor *intake_view_decoded_as(enum topic topic);
 void intake_view_want(struct batch *batch, const struct input *in);
 struct err intake_view_decide(struct batch *batch, const struct input *in);
