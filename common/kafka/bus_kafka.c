@@ -287,7 +287,7 @@ static struct err bus_reopen(void *self)
     bus_kafka_read_nothing(b);
     b->failed = b->failure_told = false;
     struct err e = kafka_producer_make(&b->settings.cluster, b->settings.outputs, b->settings.output_count,
-                                       &b->wait, &b->producer);
+                                       &b->producer);
     if (!err_is(&e)) {
         kafka_producer_set_partitions(b->producer, b->partitions); // asked for at the start
         e = open_consumer(b);
@@ -316,7 +316,7 @@ static struct err start(struct bus_kafka *b)
         if (err_is(&e))
             return e;
     }
-    struct err e = kafka_producer_make(&s->cluster, s->outputs, s->output_count, &b->wait, &b->producer);
+    struct err e = kafka_producer_make(&s->cluster, s->outputs, s->output_count, &b->producer);
     if (err_is(&e))
         return e;
 

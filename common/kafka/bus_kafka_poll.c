@@ -9,6 +9,9 @@
 
 // Longest sleep without telling librdkafka that this member is alive (max.poll.interval.ms).
 #define SLEEP_MAX_US 1000000
+// Longest sleep while reports are to come. Nobody waits for one: being woken by each, several a batch, would cost more than
+// they are worth.
+#define REPORT_LOOK_US 20000
 // One poll in so many looks first for what begins work, so that it can't wait for ever.
 #define BEGINNING_EACH 16
 
@@ -271,6 +274,13 @@ static bool take_any(struct bus_kafka *b, bool settle, struct bus_event *ret_eve
            take_consumed(b, settle, ret_event) || take_own(b, ret_event); // an error among them
 }
 
+static int64_t sleep_of(const struct bus_kafka *b, int64_t left)
+{
+    bool reports = b->producer != NULL && kafka_producer_unreported(b->producer) > 0;
+    int64_t most = reports ? REPORT_LOOK_US : SLEEP_MAX_US;
+    return left < most ? left : most;
+}
+
 void bus_kafka_poll(void *self, int64_t timeout_us, struct bus_event *ret_event)
 {
     struct bus_kafka *b = self;
@@ -286,6 +296,6 @@ void bus_kafka_poll(void *self, int64_t timeout_us, struct bus_event *ret_event)
             *ret_event = (struct bus_event){.kind = BUS_NOTHING};
             return;
         }
-        kafka_wait_sleep(&b->wait, left < SLEEP_MAX_US ? left : SLEEP_MAX_US);
+        kafka_wait_sleep(&b->wait, sleep_of(b, left));
     }
 }

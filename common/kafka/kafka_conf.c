@@ -48,7 +48,8 @@ static const struct kafka_conf_row rows[] = {
     {"request.timeout.ms",                 "10000", KAFKA_PRODUCER},
     {"compression.codec",                  "lz4",   KAFKA_PRODUCER},
     {"queue.buffering.max.kbytes",         "16384", KAFKA_PRODUCER}, // a whole batch: 16 MiB out
-    {"linger.ms",                          "1",     KAFKA_PRODUCER},
+    // Records of one batch wait for each other. Who has no more to send says so (kafka_producer.c).
+    {"linger.ms",                          "5",     KAFKA_PRODUCER},
 };
 // clang-format on
 

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/kafka_producer_internal.h"
+#include "kafka/kafka_wait.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,16 +16,17 @@
 // How long opening waits for the topics' metadata: longer than a connection's set-up.
 #define METADATA_TIMEOUT_MS 6000
 #define HEADER_COUNT        8
+#define FLUSH_MS            1 // long enough for the brokers' threads to wake up in
 
 struct kafka_producer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue; // delivery reports and errors
     struct kafka_cluster cluster;
-    struct kafka_wait own_wait;
-    struct kafka_wait *wait;
+    struct kafka_wait wait; // fd -1: the bus's producer, whose owner looks for reports by itself
     rd_kafka_topic_t *topics[TOPIC_MAX];
     int32_t partitions;
     size_t under_way; // sent, no report yet
+    bool lingering;   // some of them may still wait in librdkafka for more to come
     // Tags of reports not yet given on, a ring. Bounded by librdkafka's queue.buffering.max.messages, since a record
     // counts there until its report has been taken.
     uint64_t *tags;
@@ -50,15 +52,14 @@ static struct err open_topics(struct kafka_producer *p, const enum topic *output
     return err_ok();
 }
 
-static struct err start(struct kafka_producer *p, const enum topic *outputs, size_t output_count,
-                        struct kafka_wait *wait)
+static struct err start(struct kafka_producer *p, const enum topic *outputs, size_t output_count)
 {
-    p->wait = wait;
     struct err e = kafka_conf_open(KAFKA_PRODUCER, &p->cluster, NULL, &p->rk);
     if (err_is(&e))
         return e;
     p->queue = rd_kafka_queue_get_main(p->rk);
-    kafka_wait_watch(p->wait, p->queue);
+    if (p->wait.fd >= 0)
+        kafka_wait_watch(&p->wait, p->queue);
     return open_topics(p, outputs, output_count);
 }
 
@@ -67,16 +68,15 @@ static struct kafka_producer *allocate(const struct kafka_cluster *cluster)
     struct kafka_producer *p = calloc(1, sizeof *p);
     assert(p != NULL);
     p->cluster = *cluster;
-    p->own_wait.fd = -1;
+    p->wait.fd = -1;
     return p;
 }
 
 struct err kafka_producer_make(const struct kafka_cluster *cluster, const enum topic *outputs,
-                               size_t output_count, struct kafka_wait *wait,
-                               struct kafka_producer **ret_producer)
+                               size_t output_count, struct kafka_producer **ret_producer)
 {
     struct kafka_producer *p = allocate(cluster);
-    struct err e = start(p, outputs, output_count, wait);
+    struct err e = start(p, outputs, output_count);
     if (err_is(&e)) {
         kafka_producer_close(p);
         return e;
@@ -105,9 +105,9 @@ struct err kafka_producer_open(const struct kafka_cluster *cluster, const enum t
 {
     struct kafka_producer *p = allocate(cluster);
     int32_t partitions;
-    struct err e = kafka_wait_open(&p->own_wait);
+    struct err e = kafka_wait_open(&p->wait);
     if (!err_is(&e))
-        e = start(p, outputs, output_count, &p->own_wait);
+        e = start(p, outputs, output_count);
     if (!err_is(&e))
         e = kafka_producer_ask_partitions(p, outputs, output_count, &partitions);
     if (err_is(&e)) {
@@ -133,8 +133,8 @@ void kafka_producer_close(struct kafka_producer *p)
                        RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
         rd_kafka_destroy(p->rk);
     }
-    if (p->own_wait.fd >= 0)
-        kafka_wait_close(&p->own_wait);
+    if (p->wait.fd >= 0)
+        kafka_wait_close(&p->wait);
     free(p->tags);
     free(p);
 }
@@ -186,6 +186,7 @@ struct err kafka_producer_send(struct kafka_producer *p, const struct bus_out *r
         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE((void *)(uintptr_t)record->tag), RD_KAFKA_V_END);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->under_way++;
+        p->lingering = true;
         return err_ok();
     }
     rd_kafka_headers_destroy(headers); // taken over only on success
@@ -250,9 +251,20 @@ static void take_event(struct kafka_producer *p, rd_kafka_event_t *event)
     rd_kafka_event_destroy(event);
 }
 
+// The owner is about to sleep: no more records come for now, and those that were sent need not wait for linger.ms. While a
+// flush lasts, each broker's thread sends at once what it has; the reports, which the owner takes, it awaits in vain.
+static void send_now(struct kafka_producer *p)
+{
+    if (p->lingering)
+        rd_kafka_flush(p->rk, FLUSH_MS);
+    p->lingering = false;
+}
+
 // Takes what is in librdkafka's queue. An empty queue is not polled unless it has to be: that costs a system call.
 static void take_events(struct kafka_producer *p, bool settle)
 {
+    if (settle)
+        send_now(p);
     while (settle || rd_kafka_queue_length(p->queue) > 0) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(p->queue, 0);
         if (event == NULL)
@@ -282,12 +294,12 @@ void kafka_producer_next(struct kafka_producer *p, int64_t timeout_us, struct ka
     int64_t end = clock_monotonic_us() + timeout_us;
     for (;;) {
         kafka_producer_take(p, true, ret_report);
-        if (ret_report->kind != KAFKA_REPORT_NONE || kafka_wait_take_wake(p->wait))
+        if (ret_report->kind != KAFKA_REPORT_NONE || kafka_wait_take_wake(&p->wait))
             return;
         int64_t left = end - clock_monotonic_us();
         if (left <= 0)
             return;
-        kafka_wait_sleep(p->wait, left);
+        kafka_wait_sleep(&p->wait, left);
     }
 }
 
@@ -304,13 +316,13 @@ bool kafka_producer_flush(struct kafka_producer *p, int64_t max_us)
         int64_t left = end - clock_monotonic_us();
         if (p->under_way == 0 || left <= 0 || p->failed)
             return p->under_way == 0 && !p->failed;
-        kafka_wait_sleep(p->wait, left);
+        kafka_wait_sleep(&p->wait, left);
     }
 }
 
 void kafka_producer_wake(struct kafka_producer *p)
 {
-    kafka_wait_wake(p->wait);
+    kafka_wait_wake(&p->wait);
 }
 
 int32_t kafka_producer_partition_of(const struct kafka_producer *p, struct bytes key)

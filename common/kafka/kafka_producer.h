@@ -41,7 +41,7 @@ void kafka_producer_close(struct kafka_producer *producer);
 // Queues a record (copied). RETRY: the local queue is full: take reports, then try again. REJECT: the record is too
 // large. CONFIG: its topic isn't one of outputs.
 struct err kafka_producer_send(struct kafka_producer *producer, const struct bus_out *record) ERR_MUST_CHECK;
-// The next report, waiting up to timeout_us.
+// The next report, waiting up to timeout_us. Records that were sent wait for others to go with until this is called.
 void kafka_producer_next(struct kafka_producer *producer, int64_t timeout_us,
                          struct kafka_report *ret_report);
 // Records sent whose reports have not come yet.
