@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_MAX_MS 1000
+#define SLEEP_MAX_US INSTANT_SECOND
 
 static void call_free(struct caller *caller, struct call *call)
 {
@@ -32,10 +32,11 @@ static void push_result(struct caller *caller, const struct effect_result *resul
     node->generation = generation;
     node->result = *result;
     pthread_mutex_lock(&caller->lock);
+    bool first = caller->results == NULL; // otherwise who was woken for the first hasn't come yet
     *caller->results_end = node;
     caller->results_end = &node->next;
     pthread_mutex_unlock(&caller->lock);
-    if (caller->settings.wake != NULL)
+    if (first && caller->settings.wake != NULL)
         caller->settings.wake(caller->settings.wake_self);
 }
 
@@ -116,14 +117,14 @@ static void start(struct caller *caller, struct call *call)
     }
 }
 
-// Starts what is due and allowed; returns how long until the next one may be, in ms.
-static int start_due(struct caller *caller)
+// Starts what is due and allowed; returns how long until the next one may be.
+static int64_t start_due(struct caller *caller)
 {
     int64_t wait;
     struct queue_entry *entry;
     while ((entry = queue_start(caller->queue, clock_monotonic_us(), &wait)) != NULL)
         start(caller, call_of(entry));
-    return wait / 1000 + 1 < POLL_MAX_MS ? (int)(wait / 1000 + 1) : POLL_MAX_MS;
+    return wait < SLEEP_MAX_US ? wait : SLEEP_MAX_US;
 }
 
 static void unlink_running(struct caller *caller, struct call *call)
@@ -134,40 +135,32 @@ static void unlink_running(struct caller *caller, struct call *call)
     *link = call->next;
 }
 
-// Returns whether anything has ended: then something may start.
-static bool take_finished(struct caller *caller)
+static void take_finished(struct caller *caller)
 {
     CURLMsg *message;
     int left;
-    bool any = false;
-    while ((message = curl_multi_info_read(caller->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(caller->multi.curl, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE)
             continue;
         struct call *call = NULL;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        curl_multi_remove_handle(caller->multi, message->easy_handle);
+        curl_multi_remove_handle(caller->multi.curl, message->easy_handle);
         unlink_running(caller, call);
         struct effect_result result;
         transfer_end(call, code, &result);
         FAULT_POINT(effect_after_call);
         finish(caller, call, &result);
-        any = true;
     }
-    return any;
 }
 
 static void *run(void *self)
 {
     struct caller *caller = self;
     while (!atomic_load(&caller->stop)) {
-        int running, wait;
         take_incoming(caller);
-        do {
-            wait = start_due(caller);
-            curl_multi_perform(caller->multi, &running);
-        } while (take_finished(caller));
-        curl_multi_poll(caller->multi, NULL, 0, wait, NULL);
+        take_finished(caller);
+        multi_step(&caller->multi, start_due(caller));
     }
     return NULL;
 }
@@ -190,10 +183,12 @@ static void caller_submit(void *self, const struct effect_call *effect)
     call->request = orderclerk__v1__effect_request__unpack(NULL, effect->request.size, effect->request.data);
     assert(call->request != NULL); // the lane's own
     pthread_mutex_lock(&caller->lock);
+    bool first = caller->incoming == NULL; // otherwise the thread has been woken already
     *caller->incoming_end = call;
     caller->incoming_end = &call->next;
     pthread_mutex_unlock(&caller->lock);
-    curl_multi_wakeup(caller->multi);
+    if (first)
+        multi_wake(&caller->multi);
 }
 
 static struct result_node *take_node(struct caller *caller)
@@ -230,14 +225,13 @@ static void caller_forget(void *self)
 {
     struct caller *caller = self;
     atomic_fetch_add(&caller->generation, 1);
-    curl_multi_wakeup(caller->multi);
+    multi_wake(&caller->multi);
 }
 
 static void caller_free(struct caller *caller)
 {
     queue_free(caller->queue);
-    if (caller->multi != NULL)
-        curl_multi_cleanup(caller->multi);
+    multi_close(&caller->multi);
     pthread_mutex_destroy(&caller->lock);
     free(caller);
 }
@@ -249,7 +243,6 @@ struct err caller_curl_open(const struct caller_settings *settings, struct calle
     struct caller *caller = calloc(1, sizeof *caller);
     assert(caller != NULL);
     caller->settings = *settings;
-    caller->multi = curl_multi_init();
     caller->queue = queue_new(&(struct queue_limits){.per_target = settings->per_target,
                                                      .total = settings->total,
                                                      .breaker_failures = settings->breaker_failures,
@@ -259,9 +252,12 @@ struct err caller_curl_open(const struct caller_settings *settings, struct calle
     pthread_mutex_init(&caller->lock, NULL);
     caller->port = (struct caller_port){
         .self = caller, .submit = caller_submit, .next = caller_next, .forget = caller_forget};
-    if (caller->multi == NULL || pthread_create(&caller->thread, NULL, run, caller) != 0) {
+    struct err e = multi_open(&caller->multi);
+    if (!err_is(&e) && pthread_create(&caller->thread, NULL, run, caller) != 0)
+        e = err_make(ERR_RETRY, "the effect thread can't be started");
+    if (err_is(&e)) {
         caller_free(caller);
-        return err_make(ERR_RETRY, "the effect thread can't be started");
+        return e;
     }
     *ret_caller = &caller->port;
     return err_ok();
@@ -273,7 +269,7 @@ void caller_curl_close(struct caller_port *port)
         return;
     struct caller *caller = port->self;
     atomic_store(&caller->stop, true);
-    curl_multi_wakeup(caller->multi);
+    multi_wake(&caller->multi);
     pthread_join(caller->thread, NULL);
     while (caller->running != NULL) {
         struct call *call = caller->running;

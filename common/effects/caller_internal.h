@@ -3,6 +3,7 @@
 
 #include "effects/caller_queue.h"
 #include "effects/effects.h"
+#include "effects/multi.h"
 #include "orderclerk/v1/outbox.pb-c.h"
 
 #include <curl/curl.h>
@@ -40,7 +41,7 @@ struct caller {
     struct caller_port port;
     struct caller_settings settings;
     pthread_t thread;
-    CURLM *multi;
+    struct multi multi;
     _Atomic bool stop;
     _Atomic uint64_t generation;
     pthread_mutex_t lock; // guards the two lists

@@ -143,7 +143,7 @@ bool transfer_start(struct caller *caller, struct call *call, char *ret_text, si
     curl_easy_setopt(call->curl, CURLOPT_NOPROGRESS, 0L);
     bool smtp = strcmp(call->request->transport, "smtp") == 0;
     bool ok = smtp ? set_smtp(caller, call) : strcmp(call->request->transport, "http") == 0 && set_http(call);
-    if (ok && curl_multi_add_handle(caller->multi, call->curl) == CURLM_OK)
+    if (ok && curl_multi_add_handle(caller->multi.curl, call->curl) == CURLM_OK)
         return true;
     snprintf(ret_text, text_size,
              "can't be sent: transport \"%.16s\", no recipient, or a line break in a header or address",
@@ -214,8 +214,8 @@ void transfer_drop(struct caller *caller, struct call *call)
         // A mail that is taken from libcurl unsent would be ended as if it were whole, and arrive empty: it has to fail first.
         int running;
         call->dropped = true;
-        curl_multi_perform(caller->multi, &running);
-        curl_multi_remove_handle(caller->multi, call->curl);
+        curl_multi_perform(caller->multi.curl, &running);
+        curl_multi_remove_handle(caller->multi.curl, call->curl);
     }
     release(call);
     free(call->answer);
