@@ -2,11 +2,11 @@
 #include "effects/multi.h"
 
 #include "base/clock.h"
+#include "base/wakeup.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 64
@@ -39,12 +39,13 @@ static int set_timer(CURLM *curl, long timeout_ms, void *self)
 struct err multi_open(struct multi *ret_multi)
 {
     struct multi *m = ret_multi;
-    *m = (struct multi){.curl = curl_multi_init(),
-                        .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
-                        .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-                        .timer = NO_TIMER};
+    *m = (struct multi){.curl = curl_multi_init(), .epoll_fd = -1, .wake_fd = -1, .timer = NO_TIMER};
+    struct err e = wakeup_open(&m->wake_fd);
+    if (err_is(&e))
+        return e;
+    m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = m->wake_fd};
-    if (m->epoll_fd < 0 || m->wake_fd < 0 || epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->wake_fd, &event) != 0)
+    if (m->epoll_fd < 0 || epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->wake_fd, &event) != 0)
         return err_make(ERR_RETRY, "sockets can't be watched: %s", strerror(errno));
     if (m->curl == NULL)
         return err_make(ERR_RETRY, "libcurl gives no multi handle");
@@ -69,9 +70,7 @@ static void take_event(struct multi *m, const struct epoll_event *event)
 {
     int running;
     if (event->data.fd == m->wake_fd) {
-        uint64_t count;
-        ssize_t size = read(m->wake_fd, &count, sizeof count); // how often doesn't matter
-        (void)size;
+        wakeup_take(m->wake_fd);
         return;
     }
     int what = 0;
@@ -84,7 +83,7 @@ static void take_event(struct multi *m, const struct epoll_event *event)
 // Whole milliseconds, rounded up: a wait that ends too early would be begun again.
 static int wait_ms(const struct multi *m, int64_t max_us)
 {
-    int64_t timer = m->timer == NO_TIMER ? max_us : m->timer - clock_monotonic_us();
+    int64_t timer = m->timer - clock_monotonic_us();
     int64_t wait = timer < max_us ? timer : max_us;
     return wait <= 0 ? 0 : (int)((wait + 999) / 1000);
 }
@@ -96,7 +95,7 @@ void multi_step(struct multi *m, int64_t max_us)
     int count = epoll_wait(m->epoll_fd, events, EVENTS_MAX, wait_ms(m, max_us)); // interrupted: no event
     for (int i = 0; i < count; i++)
         take_event(m, &events[i]);
-    if (m->timer != NO_TIMER && m->timer <= clock_monotonic_us()) {
+    if (m->timer <= clock_monotonic_us()) {
         m->timer = NO_TIMER; // libcurl sets the next one in this call
         curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running);
     }
@@ -104,7 +103,5 @@ void multi_step(struct multi *m, int64_t max_us)
 
 void multi_wake(struct multi *m)
 {
-    static const uint64_t one = 1;
-    ssize_t size = write(m->wake_fd, &one, sizeof one); // full: then it wakes anyway
-    (void)size;
+    wakeup_signal(m->wake_fd);
 }

@@ -1,21 +1,17 @@
 // Sleeping on an eventfd.
 #include "kafka/kafka_wait.h"
 
-#include <errno.h>
+#include "base/wakeup.h"
+
 #include <poll.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-static const uint64_t one = 1; // what is written to an eventfd
-
 struct err kafka_wait_open(struct kafka_wait *ret_wait)
 {
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (fd < 0)
-        return err_make(ERR_RETRY, "eventfd: %s", strerror(errno));
-    ret_wait->fd = fd;
+    struct err e = wakeup_open(&ret_wait->fd);
+    if (err_is(&e))
+        return e;
     atomic_init(&ret_wait->woken, false);
     return err_ok();
 }
@@ -28,7 +24,7 @@ void kafka_wait_close(struct kafka_wait *wait)
 
 void kafka_wait_watch(struct kafka_wait *wait, rd_kafka_queue_t *queue)
 {
-    rd_kafka_queue_io_event_enable(queue, wait->fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(queue, wait->fd, &wakeup_payload, sizeof wakeup_payload);
 }
 
 void kafka_wait_unwatch(rd_kafka_queue_t *queue)
@@ -42,18 +38,14 @@ void kafka_wait_sleep(struct kafka_wait *wait, int64_t timeout_us)
         timeout_us = 0;
     struct pollfd fd = {.fd = wait->fd, .events = POLLIN};
     struct timespec timeout = {.tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000};
-    if (ppoll(&fd, 1, &timeout, NULL) > 0) {
-        uint64_t count; // how often doesn't matter: the queues say what is there
-        ssize_t size = read(wait->fd, &count, sizeof count);
-        (void)size;
-    }
+    if (ppoll(&fd, 1, &timeout, NULL) > 0)
+        wakeup_take(wait->fd); // the queues say what is there
 }
 
 void kafka_wait_wake(struct kafka_wait *wait)
 {
     atomic_store(&wait->woken, true);
-    ssize_t size = write(wait->fd, &one, sizeof one); // full: then it wakes anyway
-    (void)size;
+    wakeup_signal(wait->fd);
 }
 
 bool kafka_wait_take_wake(struct kafka_wait *wait)

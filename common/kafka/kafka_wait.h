@@ -1,6 +1,5 @@
-// One place to sleep for queues of several librdkafka instances: each writes to this eventfd when it stops being empty
-// (rd_kafka_queue_io_event_enable). Forwarding one instance's queue to another's would serve its operations with the
-// wrong instance.
+// A place to sleep for librdkafka's queues: each writes to this eventfd when it stops being empty
+// (rd_kafka_queue_io_event_enable).
 //
 // Before sleeping, poll every queue until it is empty: that is what makes it write again.
 #pragma once
