@@ -267,7 +267,7 @@ static bool take_consumed(struct bus_kafka *b, bool settle, struct bus_event *re
            (b->beginning != NULL && take_queued(b, b->beginning, settle, ret_event));
 }
 
-// settle: about to sleep, so make sure that all queues are empty and will wake us.
+// settle: about to sleep, so make sure that the consumer's queues are empty and will wake us, and that what we sent is on its way.
 static bool take_any(struct bus_kafka *b, bool settle, struct bus_event *ret_event)
 {
     return take_own(b, ret_event) || take_report(b, settle, ret_event) ||

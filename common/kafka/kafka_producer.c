@@ -265,7 +265,8 @@ static void take_events(struct kafka_producer *p, bool settle)
 {
     if (settle)
         send_now(p);
-    while (settle || rd_kafka_queue_length(p->queue) > 0) {
+    bool wakes = settle && p->wait.fd >= 0; // a sleeper is woken by a queue that was found empty
+    while (wakes || rd_kafka_queue_length(p->queue) > 0) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(p->queue, 0);
         if (event == NULL)
             return;

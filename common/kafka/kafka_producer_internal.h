@@ -10,6 +10,6 @@ struct err kafka_producer_make(const struct kafka_cluster *cluster, const enum t
 struct err kafka_producer_ask_partitions(struct kafka_producer *producer, const enum topic *topics,
                                          size_t topic_count, int32_t *ret_partitions) ERR_MUST_CHECK;
 void kafka_producer_set_partitions(struct kafka_producer *producer, int32_t partitions);
-// The next report that is there. settle: about to sleep, so make sure that the queue is empty and will wake the sleeper, and
-// that no record waits for others to come.
+// The next report that is there. settle: about to sleep, so make sure that no record waits for others to come, and that the
+// queue is empty, if it is to wake the sleeper.
 void kafka_producer_take(struct kafka_producer *producer, bool settle, struct kafka_report *ret_report);
